@@ -1,0 +1,65 @@
+# keylift: build, test and try. Each target works on a fresh clone.
+
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The packages to test; those whose tests link DuckDB take long to link, so only
+# the others are run with the race detector.
+PACKAGES ?= ./...
+LINKED = $(shell go list -test -f '{{.ImportPath}} {{join .Deps " "}}' ./... | sed -n '/duckdb-go/s/\.test .*//p')
+RACED = $(filter-out $(LINKED),$(shell go list ./...))
+
+.PHONY: build demo test linked check fmt vet lint race fuzz bench tools clean
+
+build: ## bin/keylift
+	@scripts/need go g++
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/keylift ./cmd/keylift
+
+demo: build ## a small game world in a real server, synced twice into warehouse.db
+	@scripts/need redis-server || true
+	bin/keylift demo
+
+test: ## the whole suite; REQUIRE_SERVERS=1 makes a missing server a failure
+	@scripts/need go g++
+	@scripts/need redis-server || test -z "$(REQUIRE_SERVERS)"
+	go test -timeout 10m $(PACKAGES)
+
+linked: ## names the packages whose tests link DuckDB, which check does not run
+	@echo $(LINKED)
+
+check: fmt vet lint race fuzz ## what a change must pass, besides test
+
+fmt: bin/gofumpt
+	@diff=$$(bin/gofumpt -d .); if [ -n "$$diff" ]; then echo "$$diff"; echo "run bin/gofumpt -w ."; exit 1; fi
+
+vet:
+	@scripts/need go g++
+	go vet ./...
+
+lint: bin/golangci-lint
+	bin/golangci-lint run ./...
+
+race:
+	@scripts/need go g++
+	@scripts/need redis-server || test -z "$(REQUIRE_SERVERS)"
+	go test -race -timeout 10m $(RACED)
+
+fuzz: ## every fuzz test, 30 seconds in all
+	scripts/fuzz 30
+
+bench: build ## the benchmark: ceilings and keylift in one run
+	@scripts/need redis-server
+	go run ./bench
+
+tools: bin/gofumpt bin/golangci-lint
+
+bin/gofumpt: tools/go.mod tools/go.sum
+	@scripts/need go
+	cd tools && go build -o ../bin/ mvdan.cc/gofumpt
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	@scripts/need go
+	cd tools && go build -o ../bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+clean:
+	rm -rf bin
