@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/keylift/keylift/row"
 )
@@ -63,12 +64,35 @@ func (c *Counts) Add(d Counts) {
 	c.Kept += d.Kept
 }
 
-// A Readable destination can give back what it published, for comparing it with
-// the source.
-type Readable interface {
+// A Store is a destination that stands by itself and can tell what it holds.
+type Store interface {
+	Destination
 	// Rows yields the published rows of t that are not deleted, in batches that
-	// the caller owns, in any order. Columns are those of t.
+	// the caller owns, in any order. Columns are those of t, which was prepared.
 	Rows(ctx context.Context, t *row.Table) iter.Seq2[*row.Batch, error]
+	// Status tells how far a sync has come. It writes nothing.
+	Status(ctx context.Context, sync string) (*Status, error)
+	// Reset forgets the position of a sync and what it staged; the published rows
+	// stay. The next run starts a new snapshot.
+	Reset(ctx context.Context, sync string) error
+}
+
+// A Status says how far a sync has come.
+type Status struct {
+	Position     row.Position // what Checkpoint returns
+	Published    bool         // Position is published; otherwise it is staged only
+	StartedAt    time.Time    // when the sync that wrote Position began; zero if none did
+	CheckpointAt time.Time    // when Position was committed
+	PublishedAt  time.Time    // when rows were last published; zero if never
+	Tables       []TableStatus
+}
+
+// A TableStatus counts the rows of one table.
+type TableStatus struct {
+	Name    string
+	Rows    int64 // published and not deleted
+	Deleted int64 // published and marked deleted
+	Staged  int64 // staged and not published
 }
 
 // Deletes says what becomes of the row of a key that is gone from the source.
