@@ -44,6 +44,7 @@ type Batch struct {
 // A Scope reports whether a complete snapshot has looked for the key of row i of
 // b, a batch of rows that the destination holds and the snapshot did not
 // deliver. Where it says no, the row's absence means nothing and the row stays.
+// Only the key columns and those marked InScope need be filled.
 type Scope func(b *Batch, i int) bool
 
 var batches sync.Pool

@@ -50,6 +50,7 @@ type Column struct {
 	Type      Type
 	Compare   Compare
 	Tolerance time.Duration // ByValue columns of type UTCDateTime: values this close are equal; NULL equals only NULL
+	InScope   bool          // a Scope looks at the column; it looks at key columns anyway
 }
 
 // A Table is one table of a sync. It is immutable once batches refer to it: a

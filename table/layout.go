@@ -42,7 +42,7 @@ func Value(name string, o ValueOptions) *row.Table {
 		t.Columns,
 		row.Column{Name: "key", Type: row.String},
 		row.Column{Name: "value", Type: row.String},
-		row.Column{Name: "data_type", Type: row.String},
+		row.Column{Name: "data_type", Type: row.String, InScope: true},
 		row.Column{Name: "ttl", Type: row.Int, Compare: row.Never},
 		row.Column{Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue, Tolerance: o.ExpiryTolerance},
 		row.Column{Name: "last_modified", Type: row.UTCDateTime, Compare: row.Never},

@@ -1,0 +1,152 @@
+// Package duckdb keeps the rows of a sync in a DuckDB file: staged as they
+// arrive, then published in one transaction that touches only what changed.
+//
+// A sync owns one schema of the file. Beside each table t it keeps
+// _keylift_stage_t (rows not published yet) and _keylift_seen_t (keys found
+// unchanged) while a snapshot is under way, and its position in _keylift_sync.
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	duckdb "github.com/duckdb/duckdb-go/v2"
+
+	"github.com/keylift/keylift/destination"
+)
+
+// Options say where and how to keep rows.
+type Options struct {
+	Path    string // of the file, which is created where there is none
+	Schema  string // created where there is none
+	Deletes destination.Deletes
+	// MemoryBytes bounds DuckDB's buffers and the index of unchanged rows. The
+	// library itself takes about 200 MB more.
+	MemoryBytes int64
+	// ReadOnly opens an existing file for reading only: Status and Rows work.
+	ReadOnly bool
+	Logger   *slog.Logger
+}
+
+// A Destination is a DuckDB file. It holds the file's lock until it is closed.
+type Destination struct {
+	o      Options
+	db     *sql.DB
+	conn   *sql.Conn // the one connection that writes
+	tables map[string]*preparedTable
+	names  []string // of the tables, in the order of Prepare
+	// The generation of the rows staged, 0 if none are, and when its sync began.
+	known      bool // generation and started are read
+	generation int64
+	started    time.Time
+}
+
+// Open opens or creates the file.
+func Open(ctx context.Context, o Options) (*Destination, error) {
+	if o.ReadOnly {
+		if _, err := os.Stat(o.Path); err != nil {
+			return nil, fmt.Errorf("open %s: there is no such file; run keylift sync first", o.Path)
+		}
+	}
+	connector, err := duckdb.NewConnector(dsn(o), nil)
+	if err != nil {
+		return nil, openError(o.Path, err)
+	}
+	d := &Destination{o: o, db: sql.OpenDB(connector), tables: map[string]*preparedTable{}}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(openError(o.Path, err), d.Close())
+	}
+	return d, nil
+}
+
+// dsn names the file and the settings of the whole process.
+func dsn(o Options) string {
+	settings := url.Values{}
+	settings.Set("memory_limit", strconv.FormatInt(o.MemoryBytes>>20, 10)+"MiB")
+	// Row groups are replaced whole, not rewritten to fill gaps: Destination
+	// decides when that pays.
+	settings.Set("max_vacuum_tasks", "0")
+	// Appending goes on while the log grows; a run ends with a checkpoint.
+	settings.Set("checkpoint_threshold", "1GiB")
+	if o.ReadOnly {
+		settings.Set("access_mode", "READ_ONLY")
+	}
+	return o.Path + "?" + settings.Encode()
+}
+
+func (d *Destination) open(ctx context.Context) error {
+	conn, err := d.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	d.conn = conn
+	if d.o.ReadOnly {
+		return nil
+	}
+	for _, q := range []string{
+		"CREATE SCHEMA IF NOT EXISTS " + quote(d.o.Schema),
+		"CREATE TABLE IF NOT EXISTS " + d.name(syncTable) + syncColumns,
+	} {
+		if _, err := conn.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close writes what the log holds to the file and releases it.
+func (d *Destination) Close() error {
+	var err error
+	if d.conn != nil {
+		err = d.conn.Close()
+	}
+	return errors.Join(err, d.db.Close())
+}
+
+// exec runs a statement on the writing connection.
+func (d *Destination) exec(ctx context.Context, q string, args ...any) error {
+	_, err := d.conn.ExecContext(ctx, q, args...)
+	return err
+}
+
+// count runs a query for one number.
+func (d *Destination) count(ctx context.Context, q string, args ...any) (n int64, err error) {
+	err = d.conn.QueryRowContext(ctx, q, args...).Scan(&n)
+	return n, err
+}
+
+// name qualifies and quotes the name of a table of the sync's schema.
+func (d *Destination) name(table string) string { return quote(d.o.Schema) + "." + quote(table) }
+
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+var lockHolder = regexp.MustCompile(`PID (\d+)`)
+
+// openError says what keeps a file from being opened.
+func openError(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "Could not set lock"):
+		if m := lockHolder.FindStringSubmatch(text); m != nil {
+			return fmt.Errorf("open %s: process %s has the file open; close it there first", path, m[1])
+		}
+		return fmt.Errorf("open %s: another process has the file open; close it there first", path)
+	case strings.Contains(text, "not a valid DuckDB database file"):
+		return fmt.Errorf("open %s: it is no DuckDB file; choose another destination", path)
+	}
+	return fmt.Errorf("open %s: %w", path, err)
+}
+
+var _ destination.Store = (*Destination)(nil)

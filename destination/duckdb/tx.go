@@ -1,0 +1,132 @@
+package duckdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/keylift/keylift/destination"
+	"github.com/keylift/keylift/row"
+)
+
+// A tx is one transaction of the file.
+type tx struct {
+	d    *Destination
+	sync string
+	open map[*preparedTable]*appenders
+	done bool // committed or rolled back
+}
+
+// Begin starts a transaction.
+func (d *Destination) Begin(ctx context.Context, sync string) (destination.Tx, error) {
+	if !d.known {
+		s, err := d.readSync(ctx, sync)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil && !s.published {
+			d.generation, d.started = s.position.Generation, s.started
+		}
+		d.known = true
+	}
+	if err := d.exec(ctx, "BEGIN"); err != nil {
+		return nil, fmt.Errorf("begin a transaction: %w", err)
+	}
+	return &tx{d: d, sync: sync, open: map[*preparedTable]*appenders{}}, nil
+}
+
+// enter makes sure that what is staged belongs to generation.
+func (tx *tx) enter(ctx context.Context, generation int64) error {
+	d := tx.d
+	if d.generation == generation {
+		return nil
+	}
+	for _, t := range d.tables {
+		if err := d.dropStage(ctx, t); err != nil {
+			return fmt.Errorf("drop staged rows of table %q: %w", t.Name, err)
+		}
+	}
+	d.generation = generation
+	d.started = time.Now().UTC().Truncate(time.Millisecond)
+	return nil
+}
+
+// Stage commits what was written, unpublished.
+func (tx *tx) Stage(ctx context.Context, p row.Position) error {
+	if err := tx.enter(ctx, p.Generation); err != nil {
+		return err
+	}
+	s, err := tx.d.readSync(ctx, tx.sync)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		s = &syncRow{}
+	}
+	s.position, s.published, s.started = p, false, tx.d.started
+	if err := tx.commit(ctx, s); err != nil {
+		return fmt.Errorf("commit staged rows: %w", err)
+	}
+	return nil
+}
+
+// commit hands all rows to DuckDB and commits them with the position. From the
+// commit on it does not stop half-way: ctx no longer counts.
+func (tx *tx) commit(ctx context.Context, s *syncRow) error {
+	if err := tx.closeAppenders(ctx); err != nil {
+		return err
+	}
+	if err := tx.d.writeSync(ctx, tx.sync, s); err != nil {
+		return err
+	}
+	if err := tx.d.exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		return err
+	}
+	tx.done = true
+	return nil
+}
+
+func (tx *tx) closeAppenders(ctx context.Context) error {
+	var errs []error
+	for _, a := range tx.open {
+		errs = append(errs, a.stage.CloseWithCancel(ctx), a.seen.CloseWithCancel(ctx))
+	}
+	clear(tx.open)
+	return errors.Join(errs...)
+}
+
+// Rollback drops what is not committed.
+func (tx *tx) Rollback() error {
+	if tx.done {
+		return nil
+	}
+	tx.done = true
+	for _, a := range tx.open {
+		_ = a.stage.Clear()
+		_ = a.seen.Clear()
+	}
+	_ = tx.closeAppenders(context.Background())
+	tx.d.forget()
+	// A commit that failed has ended the transaction already.
+	if err := tx.d.exec(context.Background(), "ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction is active") {
+		return fmt.Errorf("roll back: %w", err)
+	}
+	for _, t := range tx.d.tables {
+		have, err := tx.d.columns(context.Background(), stageName(t.Name))
+		if err != nil {
+			return fmt.Errorf("roll back: %w", err)
+		}
+		t.staged = have != nil
+	}
+	return nil
+}
+
+// forget makes the next transaction read again what is staged.
+func (d *Destination) forget() {
+	d.known, d.generation, d.started = false, 0, time.Time{}
+	for _, t := range d.tables {
+		*t = preparedTable{Table: t.Table, columns: t.columns, staged: t.staged}
+	}
+}

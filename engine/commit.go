@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/keylift/keylift/destination"
+	"github.com/keylift/keylift/row"
+)
+
+// write writes one batch and commits or publishes where that is due. Its ctx is
+// never cancelled: what has come so far is worth the wait.
+func (r *run) write(ctx context.Context, b *row.Batch) error {
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	if err := r.tx.Write(ctx, b); err != nil {
+		return err
+	}
+	if r.generation == 0 {
+		r.sum.Resumed = b.After.Generation == r.safe.Generation
+	}
+	r.generation = b.After.Generation
+	r.rowsSince += int64(b.Len())
+	r.o.Progress.add(b)
+	if b.Closes == row.None {
+		return nil
+	}
+	r.safe = b.After
+	switch b.Closes {
+	case row.Changes, row.Snapshot:
+		return r.publish(ctx, b)
+	default:
+		if r.rowsSince >= r.o.CheckpointRows && time.Since(r.lastCommit) >= r.o.CheckpointEvery {
+			return r.stage(ctx)
+		}
+	}
+	return nil
+}
+
+func (r *run) begin(ctx context.Context) (err error) {
+	if r.tx == nil {
+		r.tx, err = r.o.Destination.Begin(ctx, r.o.Sync)
+	}
+	return err
+}
+
+// stage commits what was written with the last legal checkpoint. Rows beyond it
+// may be among them: they will be read again.
+func (r *run) stage(ctx context.Context) error {
+	if err := r.tx.Stage(ctx, r.safe); err != nil {
+		return err
+	}
+	r.committed()
+	r.sum.Checkpoints++
+	r.o.Progress.checkpoints.Add(1)
+	r.o.Logger.Debug("checkpoint", "sync", r.o.Sync, "generation", r.safe.Generation, "rows", r.o.Progress.rows.Load())
+	return nil
+}
+
+// publish commits what was written and makes it visible.
+func (r *run) publish(ctx context.Context, b *row.Batch) (err error) {
+	began := time.Now()
+	var counts destination.Counts
+	if b.Closes == row.Snapshot {
+		counts, err = r.tx.PublishSnapshot(ctx, b.After, b.Scope)
+	} else {
+		counts, err = r.tx.PublishChanges(ctx, b.After)
+	}
+	if err != nil {
+		return err
+	}
+	r.sum.Publishing += time.Since(began)
+	r.sum.Counts.Add(counts)
+	r.committed()
+	return nil
+}
+
+func (r *run) committed() {
+	r.tx = nil
+	r.sum.Position = r.safe
+	r.rowsSince, r.lastCommit = 0, time.Now()
+}
+
+// leave commits what a run that ends early has written, as far as there is a
+// legal checkpoint, or drops it.
+func (r *run) leave() error {
+	if r.tx == nil {
+		return nil
+	}
+	if r.safe != r.sum.Position && r.safe.Token != "" {
+		if err := r.stage(context.Background()); err == nil {
+			return nil
+		}
+	}
+	tx := r.tx
+	r.tx = nil
+	if err := tx.Rollback(); err != nil {
+		return fmt.Errorf("drop what was not committed: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,26 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"github.com/keylift/keylift/row"
+)
+
+// A Progress tells how far a run has come. It may be read while Run goes on.
+type Progress struct {
+	rows, bytes, checkpoints atomic.Int64
+}
+
+func (p *Progress) add(b *row.Batch) {
+	p.rows.Add(int64(b.Len()))
+	p.bytes.Add(int64(len(b.Text)))
+}
+
+// Rows returns the number of rows read and written.
+func (p *Progress) Rows() int64 { return p.rows.Load() }
+
+// Bytes returns the number of bytes of text in them.
+func (p *Progress) Bytes() int64 { return p.bytes.Load() }
+
+// Checkpoints returns the number of checkpoints committed.
+func (p *Progress) Checkpoints() int64 { return p.checkpoints.Load() }
