@@ -1,0 +1,146 @@
+package redis
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/keylift/keylift/source"
+	"github.com/redis/rueidis"
+)
+
+// An outageError says that the server cannot be read now, and perhaps later.
+type outageError struct {
+	node string
+	err  error
+}
+
+func (e *outageError) Error() string   { return fmt.Sprintf("%s: %v", e.node, e.err) }
+func (e *outageError) Unwrap() error   { return e.err }
+func (e *outageError) Retryable() bool { return true }
+
+// A replacedError says that connections to one address led to two processes.
+type replacedError struct{ was, is string }
+
+func (e *replacedError) Error() string { return restarted(e.was, e.is) }
+
+// unavailable reports whether an error reply concerns the server's condition
+// and not the command or its key.
+func unavailable(e *rueidis.RedisError) bool {
+	text := e.Error()
+	for _, prefix := range []string{"LOADING", "BUSY ", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOAUTH", "ERR max number of clients"} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// readError puts an error of a session into the terms of the contract.
+func (n *node) readError(err error) error {
+	var replaced *replacedError
+	if errors.As(err, &replaced) {
+		return &source.PositionLostError{Reason: replaced.Error()}
+	}
+	if answer, ok := asReply(err); ok && !unavailable(answer) {
+		return n.refusal(answer)
+	}
+	return &outageError{node: n.options.Address, err: err}
+}
+
+// connectError puts an error of connecting into the terms of the contract: what
+// only the user can mend is a *source.AccessError.
+func (n *node) connectError(err error) error {
+	if answer, ok := asReply(err); ok {
+		if unavailable(answer) && !strings.HasPrefix(answer.Error(), "NOAUTH") {
+			return &outageError{node: n.options.Address, err: err}
+		}
+		return n.refusal(answer)
+	}
+	if hint := tlsHint(err); hint != "" {
+		return n.access("%w; %s", err, hint)
+	}
+	var timeout net.Error
+	switch {
+	case n.reached:
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return n.access("the connection was refused; check host and port, and that the server is running")
+	case errors.Is(err, syscall.ENOENT):
+		return n.access("there is no such socket; check its path, and that the server is running")
+	case errors.Is(err, syscall.EACCES):
+		return n.access("the socket may not be opened by this user; check its permissions")
+	case errors.As(err, new(*net.DNSError)):
+		return n.access("%w; check the host name", err)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return n.access("the server closed the connection at once; if it speaks TLS only, set ssl to true, and check that this address may connect")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return n.access("no answer within the timeout; check host and port, and the firewalls between")
+	}
+	return &outageError{node: n.options.Address, err: err}
+}
+
+// tlsHint returns what to do about a failure of TLS; empty if err is none.
+func tlsHint(err error) string {
+	switch {
+	case errors.As(err, new(x509.HostnameError)):
+		return "set tls_server_name to a name that the certificate holds"
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return "set tls_ca to the certificate of the authority that signed it"
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return "the server does not speak TLS at this port: use its TLS port, or set ssl to false"
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return "check the server's certificate"
+	case errors.As(err, new(tls.AlertError)), strings.Contains(err.Error(), "remote error: tls:"):
+		return "if the server asks for client certificates, set tls_cert and tls_key"
+	}
+	return ""
+}
+
+// refusal explains an error reply that only the user can do something about.
+func (n *node) refusal(answer *rueidis.RedisError) error {
+	text := answer.Error()
+	switch {
+	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"):
+		return n.access("the user name or the password is wrong; check username and password")
+	case strings.HasPrefix(text, "NOAUTH"):
+		return n.access("the server asks for a password; set password, and username if it is not the default user")
+	case strings.Contains(text, "without any password configured"):
+		return n.access("the server has no password for this user; leave password empty")
+	case strings.Contains(text, "DB index is out of range"):
+		return n.access("a configured database does not exist; the server has fewer databases")
+	case strings.HasPrefix(text, "NOPERM"):
+		return n.access("%w; grant it to the user (docs/permissions.md has the rule)", answer)
+	case strings.HasPrefix(text, "DENIED"):
+		return n.access("the server is in protected mode and refuses other machines; set a password in the server, or connect from its own machine")
+	}
+	return n.access("the server answered %q; check that it is a Redis or Valkey server that permits this", text)
+}
+
+func (n *node) access(format string, args ...any) error {
+	return &source.AccessError{Node: n.options.Address, Err: fmt.Errorf(format, args...)}
+}
+
+// asReply returns the error reply that err is about, but not nil replies.
+func asReply(err error) (*rueidis.RedisError, bool) {
+	var answer *rueidis.RedisError
+	if errors.As(err, &answer) && !answer.IsNil() {
+		return answer, true
+	}
+	return nil, false
+}
+
+func isWrongType(e *rueidis.RedisError) bool { return strings.HasPrefix(e.Error(), "WRONGTYPE") }
+
+// reason returns the kind of an error, without what is particular to one key.
+func reason(err error) string {
+	if answer, ok := asReply(err); ok {
+		kind, _, _ := strings.Cut(answer.Error(), " ")
+		return kind
+	}
+	return fmt.Sprintf("%T", err)
+}

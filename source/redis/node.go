@@ -1,0 +1,155 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// A node is one server process, as it is reached.
+type node struct {
+	options *Options
+	reached bool // it has answered before: an outage now will pass
+}
+
+func (n *node) tls() *tls.Config {
+	if n.options.TLS == nil {
+		return nil
+	}
+	c := n.options.TLS.Clone()
+	if host, _, err := net.SplitHostPort(n.options.Address); err == nil && c.ServerName == "" {
+		c.ServerName = host
+	}
+	return c
+}
+
+// A server is what one session found at its node.
+type server struct {
+	product string // "redis", "valkey"
+	version string // "7.0.15"
+	runID   string // of the process; empty: not told
+	role    string // "primary" or "replica"
+	info    map[string]string
+	rtt     time.Duration // of an empty command
+	ahead   time.Duration // of the server's clock to ours
+	can     abilities
+}
+
+// look finds out about the server at the other end of client.
+func (n *node) look(ctx context.Context, client rueidis.Client) (server, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.options.IOTimeout)
+	defer cancel()
+	s := server{product: "redis", role: "primary"}
+	if err := s.measure(ctx, client); err != nil {
+		return s, err
+	}
+	var err error
+	if s.can, err = try(ctx, client); err != nil {
+		return s, err
+	}
+	text, err := client.Do(ctx, client.B().Info().Build()).ToString()
+	if _, refused := asReply(err); err != nil && !refused {
+		return s, err
+	}
+	s.info = parseInfo(text)
+	s.runID, s.version = s.info["run_id"], s.info["redis_version"]
+	if v, ok := s.info["valkey_version"]; ok {
+		s.product, s.version = "valkey", v
+	}
+	if s.info["role"] == "slave" {
+		s.role = "replica"
+	}
+	return s, nil
+}
+
+// measure takes the round trip's time and the difference of the clocks.
+func (s *server) measure(ctx context.Context, client rueidis.Client) error {
+	s.rtt = time.Hour
+	for range 5 {
+		sent := time.Now()
+		// TIME may be refused; the refusal takes as long to arrive.
+		reply, err := client.Do(ctx, client.B().Time().Build()).AsStrSlice()
+		took := time.Since(sent)
+		if _, refused := asReply(err); err != nil && !refused {
+			return err
+		}
+		if took >= s.rtt {
+			continue
+		}
+		s.rtt = took
+		if len(reply) == 2 {
+			sec, errSec := strconv.ParseInt(reply[0], 10, 64)
+			micro, errMicro := strconv.ParseInt(reply[1], 10, 64)
+			if errSec == nil && errMicro == nil {
+				s.ahead = time.Unix(sec, micro*1000).Sub(sent.Add(took / 2))
+			}
+		}
+	}
+	return nil
+}
+
+// loading reports whether the server is still reading its data from disk.
+func (s *server) loading() bool { return s.info["loading"] == "1" }
+
+// parseInfo reads the reply of INFO.
+func parseInfo(text string) map[string]string {
+	info := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, val, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok {
+			info[name] = val
+		}
+	}
+	return info
+}
+
+// keyspace returns the number of keys of each database that holds any.
+func keyspace(info map[string]string) map[int]int64 {
+	keys := map[int]int64{}
+	for name, val := range info {
+		db, ok := strings.CutPrefix(name, "db")
+		if !ok {
+			continue
+		}
+		number, err := strconv.Atoi(db)
+		if err != nil {
+			continue
+		}
+		count, _, _ := strings.Cut(strings.TrimPrefix(val, "keys="), ",")
+		if n, err := strconv.ParseInt(count, 10, 64); err == nil {
+			keys[number] = n
+		}
+	}
+	return keys
+}
+
+// major returns the major version of the Redis whose commands the server has.
+func (s *server) major() int {
+	major, _, _ := strings.Cut(s.info["redis_version"], ".")
+	n, err := strconv.Atoi(major)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// readable reports, as an error, why a server cannot be read.
+func (n *node) readable(s *server) error {
+	if s.loading() {
+		return &outageError{node: n.options.Address, err: errLoading}
+	}
+	if s.info["cluster_enabled"] == "1" {
+		return n.access("the server is part of a cluster, and clusters are not read yet: each node holds only some of the keys; use a standalone server")
+	}
+	if !s.can.pexpiretime && !s.can.pttl {
+		return n.access("neither PEXPIRETIME nor PTTL is permitted; grant one to the user (docs/permissions.md has the rule)")
+	}
+	return nil
+}
+
+var errLoading = errors.New("the server is still loading its data")

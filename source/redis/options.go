@@ -1,0 +1,77 @@
+package redis
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// Options say what to read and how. Zero values mean the defaults.
+type Options struct {
+	Network            string // "tcp" (default) or "unix"
+	Address            string // host:port, or the path of a socket
+	Username, Password string
+	TLS                *tls.Config // nil: no TLS; ServerName empty: the host of Address
+
+	Databases    []int // default: 0 alone
+	AllDatabases bool  // every database that holds keys when a snapshot starts; Databases is not used
+
+	Patterns []string // glob patterns: a key is read if one matches; none: every key
+	Exclude  []string // glob patterns: a key is not read if one matches
+	Types    []string // names of types as the data_type column writes them; none: all
+	Table    string   // name of the table; default redis_data
+
+	BatchSize     int   // keys of a pipeline; default 100
+	BigKeyBytes   int64 // keys that take more memory in the server are read in chunks; default 16 MiB
+	MaxValueBytes int64 // longer values become NULL; default 100 MiB
+	MemoryBytes   int64 // aimed at for rows on their way; default 64 MiB
+
+	ConnectTimeout time.Duration // default 30 s
+	IOTimeout      time.Duration // of one round trip; default 30 s
+
+	Logger  *slog.Logger // default: none
+	LogKeys bool         // write key names into logs and messages; otherwise a hash stands for them
+}
+
+// Defaults of Options.
+const (
+	DefaultTable         = "redis_data"
+	DefaultBatchSize     = 100
+	DefaultBigKeyBytes   = 16 << 20
+	DefaultMaxValueBytes = 100 << 20
+	DefaultMemoryBytes   = 64 << 20
+	DefaultTimeout       = 30 * time.Second
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Address == "" {
+		return o, errors.New("no address to read from; set host and port, or url")
+	}
+	o.Network = cmp.Or(o.Network, "tcp")
+	o.Table = cmp.Or(o.Table, DefaultTable)
+	o.BatchSize = cmp.Or(o.BatchSize, DefaultBatchSize)
+	o.BigKeyBytes = cmp.Or(o.BigKeyBytes, DefaultBigKeyBytes)
+	o.MaxValueBytes = cmp.Or(o.MaxValueBytes, DefaultMaxValueBytes)
+	o.MemoryBytes = cmp.Or(o.MemoryBytes, DefaultMemoryBytes)
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultTimeout)
+	o.IOTimeout = cmp.Or(o.IOTimeout, DefaultTimeout)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	if len(o.Databases) == 0 {
+		o.Databases = []int{0}
+	}
+	o.Databases = slices.Compact(slices.Sorted(slices.Values(o.Databases)))
+	if o.Databases[0] < 0 {
+		return o, fmt.Errorf("database %d does not exist; databases are numbered from 0", o.Databases[0])
+	}
+	if o.BatchSize < 1 {
+		return o, fmt.Errorf("batch size is %d; use 1 or more", o.BatchSize)
+	}
+	return o, nil
+}
+
+// manyDatabases reports whether the database is part of a row's key.
+func (o *Options) manyDatabases() bool { return o.AllDatabases || len(o.Databases) > 1 }

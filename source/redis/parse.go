@@ -1,0 +1,32 @@
+package redis
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/keylift/keylift/value"
+)
+
+// parseInt reads an integer reply.
+func parseInt(reply []byte) (int64, error) {
+	n, err := strconv.ParseInt(string(reply), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read an integer reply: %w", err)
+	}
+	return n, nil
+}
+
+// parseStreamID reads an ID as Redis writes it, ms-seq.
+func parseStreamID(text string) (value.StreamID, error) {
+	ms, seq, _ := strings.Cut(text, "-")
+	id := value.StreamID{}
+	var err error
+	if id.Ms, err = strconv.ParseUint(ms, 10, 64); err == nil {
+		id.Seq, err = strconv.ParseUint(seq, 10, 64)
+	}
+	if err != nil {
+		return id, fmt.Errorf("read a stream ID: %w", err)
+	}
+	return id, nil
+}

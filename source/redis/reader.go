@@ -1,0 +1,188 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/source"
+	"golang.org/x/sync/errgroup"
+)
+
+// A reader reads one snapshot, or the rest of one. A scanner follows the cursor
+// and fills pages with key names; workers fetch the values, a page each; Next
+// takes the batches out, page after page in the order of the cursor.
+type reader struct {
+	source  *Source
+	session *session
+	table   *row.Table
+	notices *notices
+	shapes  shapes
+	bigKeys sync.Mutex // held while a big key is read: one at a time
+
+	generation int64
+	start      position // where reading starts
+	batchBytes int64    // a batch is handed on when it holds this much
+
+	ctx     context.Context // ends with the reader; its cause is what ended it
+	cancel  context.CancelCauseFunc
+	group   errgroup.Group
+	unbind  func() bool
+	work    chan *page // to the workers
+	ordered chan *page // the same pages, to Next
+	current *page
+}
+
+// A page is the unit of work: the keys of a run of SCAN replies.
+type page struct {
+	database int
+	keys     []string
+	after    row.Position // behind the page
+	closes   row.Boundary
+	batches  chan *row.Batch // filled and closed by the worker that has the page
+}
+
+// Every lane may have pagesAhead pages waiting, and a page that is being fetched
+// may be batchesAhead batches ahead of Next.
+const (
+	pagesAhead   = 2
+	batchesAhead = 2
+)
+
+var errClosed = errors.New("the reader is closed")
+
+func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) (*reader, error) {
+	r := &reader{
+		source:     s,
+		session:    ss,
+		table:      s.table,
+		notices:    newNotices(s.options.Logger, s.options.LogKeys),
+		batchBytes: min(max(s.options.MemoryBytes/64, 256<<10), 4<<20),
+	}
+	if err := r.place(from); err != nil {
+		return nil, err
+	}
+	lanes := lanesFor(ss.server.rtt, s.options.BatchSize)
+	if err := ss.open(ctx, lanes); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, s.node.readError(err)
+	}
+	r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	// Reads in progress are interrupted by breaking their connections.
+	r.unbind = context.AfterFunc(r.ctx, ss.dialer.close)
+	r.work = make(chan *page, lanes*pagesAhead)
+	r.ordered = make(chan *page, lanes*(pagesAhead+1))
+	r.group.Go(func() error { return r.guarded(r.scan) })
+	for range lanes {
+		r.group.Go(func() error { return r.guarded(r.fetch) })
+	}
+	return r, nil
+}
+
+// place decides where reading starts.
+func (r *reader) place(from row.Position) error {
+	o, sv := &r.source.options, &r.session.server
+	if from.Token != "" {
+		p, err := parsePosition(from.Token)
+		if err != nil {
+			return err
+		}
+		if !p.Done {
+			r.generation, r.start = from.Generation, p
+			return p.check(sv.runID, o.fingerprint())
+		}
+	}
+	r.generation = from.Generation + 1
+	databases := r.source.databases(sv)
+	r.start = position{Version: positionVersion, RunID: sv.runID, Filter: o.fingerprint(), Databases: databases}
+	if len(databases) > 0 {
+		r.start.Database = databases[0]
+	}
+	return nil
+}
+
+// databases returns the databases of a snapshot that starts now, ascending.
+func (s *Source) databases(sv *server) []int {
+	if s.options.AllDatabases {
+		return slices.Sorted(maps.Keys(keyspace(sv.info)))
+	}
+	return s.options.Databases
+}
+
+// Lanes: enough that the server has the next pipeline while a round trip passes.
+const (
+	minLanes     = 2
+	maxLanes     = 32
+	serviceOfKey = 4 * time.Microsecond // about what the server takes to dump a key
+)
+
+func lanesFor(rtt time.Duration, batchSize int) int {
+	service := time.Duration(batchSize) * serviceOfKey
+	return min(minLanes+int(rtt/service), maxLanes)
+}
+
+// guarded runs one goroutine of the reader; its error ends the reader.
+func (r *reader) guarded(run func() error) error {
+	err := run()
+	if err != nil {
+		r.cancel(err)
+	}
+	return err
+}
+
+// Next returns the next batch in the order of the cursor.
+func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
+	for {
+		if r.current == nil {
+			select {
+			case p, more := <-r.ordered:
+				if !more {
+					return nil, io.EOF
+				}
+				r.current = p
+			case <-r.ctx.Done():
+				return nil, r.failure()
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
+		select {
+		case b, more := <-r.current.batches:
+			if more {
+				return b, nil
+			}
+			r.current = nil
+		case <-r.ctx.Done():
+			return nil, r.failure()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// failure returns why the reader ended, in the terms of the contract.
+func (r *reader) failure() error {
+	err := context.Cause(r.ctx)
+	if errors.Is(err, errClosed) {
+		return err
+	}
+	return r.source.node.readError(err)
+}
+
+// Close ends the reading and waits for its goroutines.
+func (r *reader) Close() error {
+	r.cancel(errClosed)
+	_ = r.group.Wait() // the first error went to Next, the others follow from it
+	r.unbind()
+	r.session.close()
+	return nil
+}
+
+var _ source.Reader = (*reader)(nil)

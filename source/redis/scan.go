@@ -1,0 +1,134 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/keylift/keylift/row"
+	"github.com/redis/rueidis"
+)
+
+// A page is full with pageKeys keys, or after pageScans SCAN calls: where few
+// keys match, the cursor must not run far without a place to resume from.
+const (
+	pageKeys  = 1000
+	pageScans = 16
+)
+
+// scan follows the cursor through every database and hands out pages.
+func (r *reader) scan() error {
+	defer close(r.ordered)
+	defer close(r.work)
+	at := r.start
+	seen := make(map[string]struct{}, pageKeys)
+	for i, db := range at.Databases {
+		if db < at.Database {
+			continue
+		}
+		at.Database = db
+		for more := true; more; {
+			p := &page{database: db, closes: row.Commit, batches: make(chan *row.Batch, batchesAhead)}
+			if err := r.fill(p, &at, seen); err != nil {
+				return err
+			}
+			more = at.Cursor != 0
+			if !more && i+1 < len(at.Databases) {
+				at.Database = at.Databases[i+1]
+			}
+			if !more && i+1 == len(at.Databases) {
+				return r.hand(r.last(p, at))
+			}
+			p.after = row.Position{Generation: r.generation, Token: at.token()}
+			if err := r.hand(p); err != nil {
+				return err
+			}
+		}
+	}
+	// No database holds a key.
+	return r.hand(r.last(&page{batches: make(chan *row.Batch, 1)}, at))
+}
+
+// last makes p the page that completes the snapshot.
+func (r *reader) last(p *page, at position) *page {
+	at.Done, at.Cursor, at.Database = true, 0, 0
+	p.closes = row.Snapshot
+	p.after = row.Position{Generation: r.generation, Token: at.token()}
+	return p
+}
+
+// hand gives p to the workers and to Next.
+func (r *reader) hand(p *page) error {
+	for _, to := range []chan *page{r.work, r.ordered} {
+		select {
+		case to <- p:
+		case <-r.ctx.Done():
+			return context.Cause(r.ctx)
+		}
+	}
+	return nil
+}
+
+// fill adds the keys of the next SCAN replies to p and moves at behind them.
+func (r *reader) fill(p *page, at *position, seen map[string]struct{}) error {
+	clear(seen)
+	for calls := 0; calls < pageScans; calls++ {
+		entry, err := r.scanOnce(p.database, at.Cursor)
+		if err != nil {
+			return err
+		}
+		for _, key := range entry.Elements {
+			// A key repeats where the server's table is growing or shrinking.
+			if _, repeated := seen[key]; !repeated && r.source.filter.key(key) {
+				seen[key] = struct{}{}
+				p.keys = append(p.keys, key)
+			}
+		}
+		at.Cursor = entry.Cursor
+		if at.Cursor == 0 || len(p.keys) >= pageKeys {
+			break
+		}
+	}
+	return nil
+}
+
+// scanOnce asks for one SCAN reply.
+func (r *reader) scanOnce(database int, cursor uint64) (rueidis.ScanEntry, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, r.source.options.IOTimeout)
+	defer cancel()
+	commands := make([]rueidis.Completed, 0, 2)
+	if r.source.options.manyDatabases() {
+		commands = append(commands, r.session.client.B().Select().Index(int64(database)).Build())
+	}
+	replies := r.session.client.DoMulti(ctx, append(commands, r.scanCommand(cursor))...)
+	for _, reply := range replies {
+		if err := reply.Error(); err != nil {
+			return rueidis.ScanEntry{}, fmt.Errorf("scan database %d: %w", database, err)
+		}
+	}
+	return replies[len(replies)-1].AsScanEntry()
+}
+
+func (r *reader) scanCommand(cursor uint64) rueidis.Completed {
+	f, count := &r.source.filter, int64(max(r.source.options.BatchSize, pageKeys))
+	scan := r.session.client.B().Scan().Cursor(cursor)
+	pattern, matched := f.match()
+	kind, typed := r.serverType()
+	switch {
+	case matched && typed:
+		return scan.Match(pattern).Count(count).Type(kind).Build()
+	case matched:
+		return scan.Match(pattern).Count(count).Build()
+	case typed:
+		return scan.Count(count).Type(kind).Build()
+	}
+	return scan.Count(count).Build()
+}
+
+// serverType returns the type that the server itself can restrict SCAN to.
+func (r *reader) serverType() (name string, ok bool) {
+	types := r.source.filter.types
+	if len(types) != 1 || r.session.server.major() < 6 {
+		return "", false
+	}
+	return types[0], true
+}

@@ -1,0 +1,268 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/keylift/keylift/value"
+	"github.com/redis/rueidis"
+)
+
+// kinds maps the answers of TYPE to types.
+var kinds = map[string]value.Type{
+	"string":    value.String,
+	"hash":      value.Hash,
+	"list":      value.List,
+	"set":       value.Set,
+	"zset":      value.SortedSet,
+	"stream":    value.Stream,
+	"vectorset": value.VectorSet,
+}
+
+// kindOf returns the type that TYPE calls name.
+func kindOf(name string) value.Type {
+	if t, ok := kinds[name]; ok {
+		return t
+	}
+	return value.Module
+}
+
+// askTypes asks for the type of the keys whose reading depends on it, and drops
+// the keys of types that are not read.
+func (f *fetcher) askTypes() error {
+	_, byServer := f.r.serverType()
+	filtering := len(f.r.source.filter.types) > 0 && !byServer
+	b := f.r.session.client.B()
+	err := f.ask(func(j *job) bool {
+		return j.kind == "" && (j.way == byType || filtering)
+	}, func(j *job) rueidis.Completed {
+		return b.Type().Key(j.name).Build()
+	}, func(j *job, reply []byte) error {
+		j.kind = string(reply)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.keep(func(j *job) bool {
+		return j.kind == "" || j.kind != "none" && f.r.source.filter.dataType(j.kind)
+	})
+	return nil
+}
+
+// readTyped reads the values of the typed jobs by the commands of their types.
+func (f *fetcher) readTyped() error {
+	o := &f.r.source.options
+	limit := max(minPipeBytes, int64(o.BatchSize)*bytesPerKey)
+	for rest := f.typed; len(rest) > 0; {
+		end, bytes := 0, int64(0)
+		for end < len(rest) && end < o.BatchSize && bytes < limit {
+			bytes += rest[end].size
+			end++
+		}
+		if err := f.readTypedRun(rest[:end]); err != nil {
+			return err
+		}
+		if err := f.emit(); err != nil {
+			return err
+		}
+		rest = rest[end:]
+	}
+	return nil
+}
+
+// readTypedRun reads the values of jobs in one round trip.
+func (f *fetcher) readTypedRun(jobs []job) error {
+	b := f.r.session.client.B()
+	var commands []rueidis.Completed
+	for i := range jobs {
+		j := &jobs[i]
+		commands = append(commands, f.expiry(j.name))
+		switch kindOf(j.kind) {
+		case value.String:
+			commands = append(commands, b.Get().Key(j.name).Build())
+		case value.Hash:
+			commands = append(commands, b.Hgetall().Key(j.name).Build())
+		case value.List:
+			commands = append(commands, b.Lrange().Key(j.name).Start(0).Stop(-1).Build())
+		case value.Set:
+			commands = append(commands, b.Smembers().Key(j.name).Build())
+		case value.SortedSet:
+			commands = append(commands, b.Zrange().Key(j.name).Min("0").Max("-1").Withscores().Build())
+		case value.Stream:
+			commands = append(commands, b.Xrange().Key(j.name).Start("-").End("+").Build())
+		default: // nothing but the name is known of it
+			commands = append(commands, b.Type().Key(j.name).Build())
+		}
+		// An empty reply does not tell an empty stream from none.
+		commands = append(commands, f.expiry(j.name))
+	}
+	sent := time.Now()
+	replies, err := f.do(commands...)
+	if err != nil {
+		return err
+	}
+	for i := range jobs {
+		if err := f.receiveTyped(&jobs[i], replies[3*i:3*i+3], sent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do sends commands with replies of any form, in the page's database. An error
+// ends the session; error replies are among the replies.
+func (f *fetcher) do(commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
+	return f.r.do(f.page.database, commands...)
+}
+
+func (r *reader) do(database int, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, r.source.options.IOTimeout)
+	defer cancel()
+	many := r.source.options.manyDatabases()
+	if many {
+		commands = append([]rueidis.Completed{r.session.client.B().Select().Index(int64(database)).Build()}, commands...)
+	}
+	replies := r.session.client.DoMulti(ctx, commands...)
+	for _, reply := range replies {
+		if err := reply.NonRedisError(); err != nil {
+			if r.ctx.Err() != nil {
+				return nil, context.Cause(r.ctx)
+			}
+			return nil, err
+		}
+	}
+	if many {
+		if err := replies[0].Error(); err != nil {
+			return nil, fmt.Errorf("select database %d: %w", database, err)
+		}
+		replies = replies[1:]
+	}
+	return replies, nil
+}
+
+// receiveTyped takes the replies for j: expiry, value, expiry.
+func (f *fetcher) receiveTyped(j *job, replies []rueidis.RedisResult, sent time.Time) error {
+	for _, reply := range replies {
+		if err := reply.Error(); err != nil && !rueidis.IsRedisNil(err) {
+			return f.another(j, err)
+		}
+	}
+	before, err := replies[0].AsInt64()
+	if err != nil {
+		return err
+	}
+	after, err := replies[2].AsInt64()
+	if err != nil {
+		return err
+	}
+	if before == expiryGone && after != expiryGone {
+		return f.another(j, errChanged)
+	}
+	k := f.key(j.name, before, sent)
+	if after == expiryGone || k.TTL == expiryGone {
+		return nil
+	}
+	k.Type = kindOf(j.kind)
+	if k.Type == value.Module {
+		k.Module = j.kind
+		f.r.notices.module(j.kind, j.name)
+	}
+	if k.Type == value.VectorSet {
+		f.r.notices.module(j.kind, j.name)
+	}
+	message, err := replies[1].ToMessage()
+	if err != nil { // nil: it is another key by now
+		return f.another(j, errChanged)
+	}
+	text := len(f.batch.Text)
+	if err := f.feed(k, &message); err != nil {
+		f.batch.DropRow(text)
+		return f.another(j, err)
+	}
+	return f.end(j, k.Type)
+}
+
+// feed gives the shaper a value in the form of a typed reply.
+func (f *fetcher) feed(k value.Key, m *rueidis.RedisMessage) error {
+	if err := f.shaper.Begin(k); err != nil {
+		return err
+	}
+	switch k.Type {
+	case value.String:
+		b, err := m.AsBytes()
+		if err != nil {
+			return err
+		}
+		return f.shaper.String(b)
+	case value.Hash:
+		fields, err := m.AsStrMap()
+		if err != nil {
+			return err
+		}
+		for field, val := range fields {
+			if err := f.shaper.Field([]byte(field), []byte(val), time.Time{}); err != nil {
+				return err
+			}
+		}
+	case value.List:
+		return each(m, f.shaper.Element)
+	case value.Set:
+		return each(m, f.shaper.Member)
+	case value.SortedSet:
+		members, err := m.AsZScores()
+		if err != nil {
+			return err
+		}
+		for _, z := range members {
+			if err := f.shaper.Scored([]byte(z.Member), z.Score); err != nil {
+				return err
+			}
+		}
+	case value.Stream:
+		return f.feedEntries(m)
+	}
+	return nil
+}
+
+// each gives every element of an array to take.
+func each(m *rueidis.RedisMessage, take func([]byte) error) error {
+	elements, err := m.ToArray()
+	if err != nil {
+		return err
+	}
+	for i := range elements {
+		b, err := elements[i].AsBytes()
+		if err != nil {
+			return err
+		}
+		if err := take(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// feedEntries gives the shaper the entries of an XRANGE reply.
+func (f *fetcher) feedEntries(m *rueidis.RedisMessage) error {
+	entries, err := m.AsXRangeSlices()
+	if err != nil {
+		return err
+	}
+	var fields [][]byte
+	for _, e := range entries {
+		id, err := parseStreamID(e.ID)
+		if err != nil {
+			return err
+		}
+		fields = fields[:0]
+		for _, fv := range e.FieldValues {
+			fields = append(fields, []byte(fv.Field), []byte(fv.Value))
+		}
+		if err := f.shaper.Entry(id, fields); err != nil {
+			return err
+		}
+	}
+	return nil
+}
