@@ -1,0 +1,50 @@
+package rdb
+
+import "encoding/binary"
+
+// crcPolynomial is the Jones polynomial, bits reversed. (Redis: crc64.c.)
+const crcPolynomial = 0x95ac9329ac4bc9b5
+
+// crcTables[i][b] is the checksum of the byte b followed by i zero bytes.
+var crcTables = func() (t [8][256]uint64) {
+	for b := range t[0] {
+		crc := uint64(b)
+		for range 8 {
+			if crc&1 == 1 {
+				crc = crc>>1 ^ crcPolynomial
+			} else {
+				crc >>= 1
+			}
+		}
+		t[0][b] = crc
+	}
+	for i := 1; i < len(t); i++ {
+		for b := range t[i] {
+			crc := t[i-1][b]
+			t[i][b] = crc>>8 ^ t[0][byte(crc)]
+		}
+	}
+	return t
+}()
+
+// crc64 returns the CRC-64 of b as Redis computes it: reflected, from zero,
+// without a final inversion.
+func crc64(b []byte) uint64 {
+	var crc uint64
+	for len(b) >= 8 {
+		crc ^= binary.LittleEndian.Uint64(b)
+		crc = crcTables[7][byte(crc)] ^
+			crcTables[6][byte(crc>>8)] ^
+			crcTables[5][byte(crc>>16)] ^
+			crcTables[4][byte(crc>>24)] ^
+			crcTables[3][byte(crc>>32)] ^
+			crcTables[2][byte(crc>>40)] ^
+			crcTables[1][byte(crc>>48)] ^
+			crcTables[0][crc>>56]
+		b = b[8:]
+	}
+	for _, c := range b {
+		crc = crc>>8 ^ crcTables[0][byte(crc)^c]
+	}
+	return crc
+}
