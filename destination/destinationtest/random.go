@@ -1,0 +1,186 @@
+package destinationtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/keylift/keylift/destination"
+	"github.com/keylift/keylift/row"
+)
+
+// members is a table with a composite key.
+var members = &row.Table{Name: "members", Keys: 2, Columns: []row.Column{
+	{Name: "database", Type: row.Int},
+	{Name: "member", Type: row.String},
+	{Name: "score", Type: row.Double},
+	{Name: "active", Type: row.Boolean},
+}}
+
+// testRandom does random things in a random order, and compares what the
+// destination then holds with the model.
+func testRandom(t *testing.T, newPlace NewPlace) {
+	for seed, deletes := range []destination.Deletes{soft, hard, ignore} {
+		t.Run(string(deletes), func(t *testing.T) {
+			w := &walk{
+				run:  start(t, newPlace, deletes, players, members),
+				rand: rand.New(rand.NewPCG(uint64(seed), 1)),
+				m:    newModel(deletes, players, members),
+			}
+			w.m.giveUp() // to generation 1
+			const operations = 1000
+			for range operations {
+				w.step()
+				if t.Failed() {
+					t.Fatalf("seed %d; the last operations:\n%s", seed, strings.Join(w.trace[max(0, len(w.trace)-60):], "\n"))
+				}
+			}
+			w.compare()
+		})
+	}
+}
+
+// A walk is a run of random operations on a destination and its model.
+type walk struct {
+	*run
+	rand  *rand.Rand
+	m     *model
+	tx    destination.Tx // nil until something is written
+	n     int            // positions given out
+	trace []string
+}
+
+func (w *walk) note(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf(format, args...))
+}
+
+func (w *walk) step() {
+	switch p := w.rand.IntN(100); {
+	case p < 55:
+		w.writeLines()
+	case p < 70:
+		p := w.next()
+		w.note("stage %v", p)
+		w.stage(w.transaction(), p)
+		w.m.stage(p)
+		w.tx = nil
+	case p < 82:
+		w.publish()
+	case p < 87:
+		w.rollback()
+	case p < 91:
+		w.rollback()
+		w.note("reopen")
+		w.reopen()
+		w.wantCheckpoint(w.m.committed.position)
+	case p < 94:
+		w.m.giveUp()
+		w.note("give up: generation %d", w.m.open.position.Generation)
+	default:
+		w.compare()
+	}
+}
+
+// next is a position in the current generation.
+func (w *walk) next() row.Position {
+	w.n++
+	return position(w.m.open.position.Generation, w.n)
+}
+
+func (w *walk) transaction() destination.Tx {
+	if w.tx == nil {
+		w.tx = w.begin()
+	}
+	return w.tx
+}
+
+func (w *walk) rollback() {
+	w.note("rollback")
+	if err := w.transaction().Rollback(); err != nil {
+		w.t.Fatalf("rollback: %v", err)
+	}
+	w.tx = nil
+	w.m.rollback()
+	if w.m.open.position.Generation == 0 {
+		w.m.giveUp()
+	}
+}
+
+func (w *walk) writeLines() {
+	table, random := players, w.player
+	if w.rand.IntN(3) == 0 {
+		table, random = members, w.member
+	}
+	var lines []line
+	for range w.rand.IntN(10) {
+		lines = append(lines, random())
+	}
+	w.note("write %s generation %d %v", table.Name, w.m.open.position.Generation, lines)
+	w.write(w.transaction(), table, w.next(), lines...)
+	w.m.write(table, lines)
+}
+
+func (w *walk) publish() {
+	p, tx := w.next(), w.transaction()
+	w.tx = nil
+	if w.m.open.changing {
+		w.note("publish changes %v", p)
+		w.wantCounts(w.publishChanges(tx, p), w.m.publish(p, nil))
+		return
+	}
+	modulus := 1 + w.rand.IntN(3)
+	w.note("publish snapshot %v of keys whose length is a multiple of %d", p, modulus)
+	got := w.publishSnapshot(tx, p, func(b *row.Batch, i int) bool {
+		return len(b.TextAt(b.Table.Keys-1, i))%modulus == 0
+	})
+	want := w.m.publish(p, func(table *row.Table, cells []any) bool {
+		return len(cells[table.Keys-1].(string))%modulus == 0
+	})
+	w.wantCounts(got, want)
+}
+
+func (w *walk) compare() {
+	w.note("compare")
+	w.want(players, w.m.visible(players)...)
+	w.want(members, w.m.visible(members)...)
+	w.wantCheckpoint(w.m.committed.position)
+}
+
+// op is what to do with a key. A key that may be deleted is never kept: which
+// of the two wins is left open.
+func (w *walk) op(key int) row.Op {
+	switch p := w.rand.IntN(10); {
+	case p < 8:
+		return row.Upsert
+	case key%2 == 0:
+		return row.Delete
+	}
+	return row.Keep
+}
+
+func (w *walk) player() line {
+	i := w.rand.IntN(15)
+	key := strings.Repeat("k", i+1)
+	values := []any{nil, "", "1", "a text longer than twelve bytes", "another text longer than twelve bytes"}
+	expiries := []any{nil, at(100), at(100) + 700_000, at(101) + 400_000, at(200)}
+	switch op := w.op(i); op {
+	case row.Upsert:
+		return upsert(key, pick(w, values), int64(w.rand.IntN(100)), pick(w, expiries), at(int64(w.n)))
+	default:
+		return line{op, []any{key}}
+	}
+}
+
+func (w *walk) member() line {
+	i := w.rand.IntN(12)
+	database, member := int64(i%2), strings.Repeat("m", i/2)
+	switch op := w.op(i / 2); op {
+	case row.Upsert:
+		return upsert(database, member, pick(w, []any{nil, 0.0, 1.5}), pick(w, []any{nil, int64(0), int64(1)}))
+	default:
+		return line{op, []any{database, member}}
+	}
+}
+
+func pick(w *walk, from []any) any { return from[w.rand.IntN(len(from))] }
