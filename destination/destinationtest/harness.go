@@ -211,8 +211,15 @@ func (r *run) want(table *row.Table, lines ...line) {
 		want = append(want, format(b, i))
 	}
 	slices.Sort(want)
+	r.same(table, want)
+}
+
+// same fails the test unless table holds the rows want, as read returns them.
+func (r *run) same(table *row.Table, want []string) {
+	r.t.Helper()
 	if got := r.read(table); !slices.Equal(got, want) {
-		r.t.Errorf("rows of %s: got %d\n%s\nwant %d\n%s", table.Name, len(got), shorten(got), len(want), shorten(want))
+		r.t.Errorf("rows of %s: got %d, want %d\ngot only:\n%s\nwant only:\n%s",
+			table.Name, len(got), len(want), except(got, want), except(want, got))
 	}
 }
 
@@ -267,11 +274,18 @@ func decimal(text []byte) string {
 	return s
 }
 
-func shorten(rows []string) string {
-	const most, longest = 40, 300
+// except lists the rows that are not among those of others, shortened.
+func except(rows, others []string) string {
+	const most, longest = 20, 300
+	left := map[string]int{}
+	for _, r := range others {
+		left[r]++
+	}
 	var out []string
-	for _, r := range rows[:min(len(rows), most)] {
-		out = append(out, r[:min(len(r), longest)])
+	for _, r := range rows {
+		if left[r]--; left[r] < 0 && len(out) < most {
+			out = append(out, r[:min(len(r), longest)])
+		}
 	}
 	return strings.Join(out, "\n")
 }
