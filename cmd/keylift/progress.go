@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/keylift/keylift/config"
+	"github.com/keylift/keylift/engine"
+)
+
+const (
+	barEvery = 200 * time.Millisecond
+	logEvery = 10 * time.Second
+)
+
+// showProgress shows how a run goes until stop is called: by a bar on a
+// terminal, else by a log line now and then.
+func (c *cli) showProgress(p *engine.Progress, keys int64, log *slog.Logger) (stop func()) {
+	bar := terminal(c.stderr) && c.logFormat == "text"
+	every := logEvery
+	var show func(elapsed time.Duration)
+	if bar {
+		every = barEvery
+		b := progressbar.NewOptions64(max(keys, 1),
+			progressbar.OptionSetWriter(c.stderr), progressbar.OptionSetItsString("keys"), progressbar.OptionShowIts(),
+			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetElapsedTime(false), progressbar.OptionFullWidth())
+		show = func(elapsed time.Duration) {
+			b.Describe(fmt.Sprintf("%5.1f MB/s", megabytes(p.Bytes())/elapsed.Seconds()))
+			_ = b.Set64(min(p.Rows(), max(keys, 1)))
+		}
+		defer func() { inner := stop; stop = func() { inner(); _ = b.Finish() } }()
+	} else {
+		show = func(elapsed time.Duration) {
+			rate := float64(p.Rows()) / elapsed.Seconds()
+			eta := "unknown"
+			if rate > 0 && keys > p.Rows() {
+				eta = time.Duration(float64(keys-p.Rows()) / rate * float64(time.Second)).Round(time.Second).String()
+			}
+			log.Info("reading", "keys", p.Rows(), "of_about", keys, "keys_per_second", int64(rate),
+				"mb_per_second", fmt.Sprintf("%.1f", megabytes(p.Bytes())/elapsed.Seconds()), "eta", eta, "checkpoints", p.Checkpoints())
+		}
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	began := time.Now()
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-ticker.C:
+				show(time.Since(began))
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+func megabytes(n int64) float64 { return float64(n) / 1e6 }
+
+// printSummary says what a run did: in words on standard output, or as a log
+// record where logs are JSON.
+func (c *cli) printSummary(s *engine.Summary, cfg *config.Config, log *slog.Logger, err error) {
+	rate := float64(s.Rows) / max(s.Elapsed.Seconds(), 1e-3)
+	if c.logFormat == "json" {
+		log.Info("sync ended", "complete", err == nil || s.Counts.Kept > 0, "generation", s.Position.Generation,
+			"new", s.Counts.New, "changed", s.Counts.Changed, "unchanged", s.Counts.Unchanged, "deleted", s.Counts.Deleted, "set_aside", s.Counts.Kept,
+			"rows_read", s.Rows, "keys_per_second", int64(rate), "seconds", s.Elapsed.Seconds(), "retries", s.Retries, "started_over", len(s.StartedOver), "slowest", slowest(s))
+		return
+	}
+	if err != nil && s.Counts.Kept == 0 {
+		_, _ = fmt.Fprintf(c.stderr, "read %s keys in %s before the run ended\n", thousands(s.Rows), s.Elapsed.Round(time.Millisecond))
+		return
+	}
+	if s.Resumed {
+		_, _ = fmt.Fprintf(c.stdout, "resumed an interrupted snapshot\n")
+	}
+	for _, reason := range s.StartedOver {
+		_, _ = fmt.Fprintf(c.stdout, "started the snapshot over: %s\n", reason)
+	}
+	n := s.Counts
+	_, _ = fmt.Fprintf(c.stdout, "%s: %s new, %s changed, %s unchanged, %s deleted, %s set aside\n", cfg.Destination.String(),
+		thousands(n.New), thousands(n.Changed), thousands(n.Unchanged), thousands(n.Deleted), thousands(n.Kept))
+	_, _ = fmt.Fprintf(c.stdout, "%s keys, %.1f MB in %s: %s keys/s; slowest part: %s\n",
+		thousands(s.Rows), megabytes(s.Bytes), s.Elapsed.Round(time.Millisecond), thousands(int64(rate)), slowest(s))
+}
+
+// slowest names the part of a run that the others waited for.
+func slowest(s *engine.Summary) string {
+	switch {
+	case s.Publishing > s.Elapsed/2:
+		return "publishing in the destination"
+	case s.WaitedForDestination > s.WaitedForSource:
+		return "writing to the destination"
+	}
+	return "reading from the server"
+}
+
+// thousands writes n with commas between groups of three digits.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && (len(s)-i)%3 == 0 && s[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

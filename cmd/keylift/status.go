@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/keylift/keylift/config"
+	"github.com/keylift/keylift/destination"
+)
+
+func newStatus(c *cli) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say how far the sync has come",
+		Long:  `Read the destination and say when it was last published, at which generation, and what its tables hold.`,
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withDestination(cmd, true, func(cfg *config.Config, dst destination.Store) error {
+				st, err := dst.Status(cmd.Context(), syncName(cfg))
+				if err != nil {
+					return err
+				}
+				c.printStatus(st)
+				return nil
+			})
+		},
+	}
+	c.addConfigFlags(cmd)
+	return cmd
+}
+
+func (c *cli) printStatus(st *destination.Status) {
+	line := func(name, format string, args ...any) {
+		_, _ = fmt.Fprintf(c.stdout, "%-16s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	if st.CheckpointAt.IsZero() {
+		line("state", "nothing has been synced yet")
+		return
+	}
+	if st.Published {
+		line("state", "complete")
+	} else {
+		line("state", "a snapshot is under way; the next sync resumes it")
+	}
+	line("generation", "%d", st.Position.Generation)
+	line("sync began", "%s", stamp(st.StartedAt))
+	line("last checkpoint", "%s", stamp(st.CheckpointAt))
+	line("last published", "%s", stamp(st.PublishedAt))
+	t := c.newTable()
+	t.AppendHeader(table.Row{"table", "rows", "deleted", "staged"})
+	for _, s := range st.Tables {
+		t.AppendRow(table.Row{s.Name, thousands(s.Rows), thousands(s.Deleted), thousands(s.Staged)})
+	}
+	t.Render()
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keylift/keylift/config"
+	"github.com/keylift/keylift/engine"
+)
+
+// checkpointEvery is the least time between two checkpoints: each is a
+// transaction of the destination.
+const checkpointEvery = time.Second
+
+func newSync(c *cli) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sync",
+		Short: "Bring the destination up to date with the server",
+		Long: `Read every key that the configuration selects and bring the destination's table up
+to date: new and changed rows are written, rows of keys that are gone are marked
+deleted. A run that was interrupted or killed is resumed.`,
+		Example: `  keylift sync --host localhost
+  keylift sync --config configuration.json
+  keylift sync --url rediss://user@redis.example.com:6380 --password-file secret --destination players.db`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.config()
+			if err != nil {
+				return err
+			}
+			log, err := c.logger()
+			if err != nil {
+				return err
+			}
+			sum, err := c.sync(cmd.Context(), cfg, log)
+			if sum != nil {
+				c.printSummary(sum, cfg, log, err)
+			}
+			return err
+		},
+	}
+	c.addConfigFlags(cmd)
+	return cmd
+}
+
+// sync runs one sync. The summary is nil where it did not begin.
+func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (sum *engine.Summary, err error) {
+	src, err := c.openSource(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	report, err := src.Inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := failure(report); err != nil {
+		return nil, err
+	}
+	dst, err := openDestination(ctx, cfg, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+
+	progress := &engine.Progress{}
+	stop := c.showProgress(progress, report.Keys, log)
+	sum, err = engine.Run(ctx, engine.Options{
+		Sync: syncName(cfg), Source: src, Destination: dst,
+		QueueBytes:     cfg.MemoryLimit / queueShare,
+		CheckpointRows: int64(cfg.CheckpointInterval), CheckpointEvery: checkpointEvery,
+		RetryFor: cfg.RetryFor, Logger: log, Progress: progress,
+	})
+	stop()
+	if err == nil && sum.Counts.Kept > 0 {
+		err = errSetAside
+	}
+	return sum, err
+}
