@@ -151,6 +151,9 @@ func (s *ValueShaper) another() bool {
 func (s *ValueShaper) End() error {
 	b, c := s.batch, s.key+1
 	s.endValue(c)
+	if s.oversized {
+		s.size = max(s.size, int64(s.k.Elements)) // its reading may have stopped early
+	}
 	name := s.k.Type.String()
 	if s.k.Type == value.Module {
 		name = s.k.Module
