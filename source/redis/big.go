@@ -1,10 +1,321 @@
 package redis
 
-// askLengths sets big keys aside where the server does not tell their memory.
-func (f *fetcher) askLengths() error { return nil }
+import (
+	"errors"
+	"time"
 
-// readBig reads a big key in chunks.
+	"github.com/keylift/keylift/value"
+	"github.com/redis/rueidis"
+)
+
+// Big keys are read in chunks, so that no command keeps the server busy for long
+// and no reply is large. A chunk is not the same moment as the next: a big key
+// that changes meanwhile may be read with some of its elements before a change
+// and some after it, but elements that were there throughout are all there, once.
+// Memory is bounded by MaxValueBytes, several times over for collections: their
+// elements wait to be sorted, and their names are remembered because the server
+// may repeat them.
+const (
+	chunkBytes    = 512 << 10 // about what a chunk of a collection should hold
+	pieceBytes    = 1 << 20   // of a string
+	firstElements = 16        // of the first chunk, whose elements may be of any size
+	maxElements   = 1000      // of a chunk, for the server's sake
+)
+
+// A chunker reads one big key.
+type chunker struct {
+	f        *fetcher
+	name     string
+	elements int // of the next chunk
+	seen     members
+}
+
+// readBig reads j in chunks, a big key at a time.
 func (f *fetcher) readBig(j *job) error {
-	f.typed = append(f.typed[:0], *j)
-	return f.readTyped()
+	f.r.bigKeys.Lock()
+	defer f.r.bigKeys.Unlock()
+	for {
+		text := len(f.batch.Text)
+		err := f.readChunks(j)
+		if err == nil {
+			return f.emit()
+		}
+		f.batch.DropRow(text)
+		if errors.Is(err, errNone) {
+			return nil
+		}
+		if _, refused := asReply(err); !refused && !errors.Is(err, errChanged) {
+			return err
+		}
+		if j.tries++; j.tries >= maxTries || !changed(err) {
+			return f.setAside(j, err)
+		}
+	}
+}
+
+// readChunks reads j once. The error is errNone if the key is gone.
+func (f *fetcher) readChunks(j *job) error {
+	sent := time.Now()
+	kind, expiry, err := f.bigState(j.name)
+	if err != nil {
+		return err
+	}
+	k := f.key(j.name, expiry, sent)
+	if k.TTL == expiryGone {
+		return errNone
+	}
+	if !f.r.source.filter.dataType(dataType(kind)) {
+		return errNone
+	}
+	c := &chunker{f: f, name: j.name, elements: firstElements}
+	k.Type = kindOf(kind)
+	if k.Elements, err = c.length(k.Type); err != nil {
+		return err
+	}
+	f.noteModule(&k, kind)
+	if err := f.shaper.Begin(k); err != nil {
+		return err
+	}
+	if err := c.read(k.Type); err != nil {
+		return err
+	}
+	now, _, err := f.bigState(j.name)
+	if err != nil {
+		return err
+	}
+	if now != kind {
+		return errChanged
+	}
+	return f.end(j, value.Unknown)
+}
+
+// bigState returns the type and the expiry of a key; errNone if it is gone.
+func (f *fetcher) bigState(name string) (kind string, expiry int64, err error) {
+	replies, err := f.do(f.expiry(name), f.r.session.client.B().Type().Key(name).Build())
+	if err != nil {
+		return "", 0, err
+	}
+	if expiry, err = replies[0].AsInt64(); err != nil {
+		return "", 0, err
+	}
+	if kind, err = replies[1].ToString(); err != nil {
+		return "", 0, err
+	}
+	if expiry == expiryGone || kind == "none" {
+		return "", 0, errNone
+	}
+	return kind, expiry, nil
+}
+
+// hasLength reports whether the server tells the length of values of a type.
+func hasLength(kind value.Type) bool {
+	switch kind {
+	case value.String, value.Hash, value.List, value.Set, value.SortedSet, value.Stream:
+		return true
+	}
+	return false
+}
+
+// lengthOf returns the command that tells the number of elements, or of bytes of
+// a string.
+func lengthOf(b rueidis.Builder, kind value.Type, name string) rueidis.Completed {
+	switch kind {
+	case value.String:
+		return b.Strlen().Key(name).Build()
+	case value.Hash:
+		return b.Hlen().Key(name).Build()
+	case value.List:
+		return b.Llen().Key(name).Build()
+	case value.Set:
+		return b.Scard().Key(name).Build()
+	case value.SortedSet:
+		return b.Zcard().Key(name).Build()
+	}
+	return b.Xlen().Key(name).Build()
+}
+
+// length returns how many elements the key has now, or bytes if it is a string;
+// -1 where the server does not tell. It is the size of a value too long to be
+// read to its end.
+func (c *chunker) length(kind value.Type) (int, error) {
+	if !hasLength(kind) {
+		return -1, nil
+	}
+	m, err := c.one(lengthOf(c.f.r.session.client.B(), kind, c.name))
+	if refusal, refused := asReply(err); refused && !isWrongType(refusal) && !unavailable(refusal) {
+		return -1, nil
+	}
+	if err != nil {
+		return -1, err
+	}
+	n, err := m.AsInt64()
+	return int(n), err
+}
+
+// one sends one command. An error reply is an error.
+func (c *chunker) one(command rueidis.Completed) (rueidis.RedisMessage, error) {
+	replies, err := c.f.do(command)
+	if err != nil {
+		return rueidis.RedisMessage{}, err
+	}
+	return replies[0].ToMessage()
+}
+
+// read feeds the shaper chunk by chunk, until the end or until the value is too
+// long to be kept.
+func (c *chunker) read(kind value.Type) error {
+	switch kind {
+	case value.String:
+		return c.readString()
+	case value.List:
+		return c.readList()
+	case value.Stream:
+		return c.readStream()
+	case value.Hash, value.Set, value.SortedSet:
+		return c.readUnordered(kind)
+	}
+	return nil // a module's
+}
+
+func (c *chunker) full() bool { return c.f.shaper.Oversized() }
+
+func (c *chunker) readString() error {
+	b := c.f.r.session.client.B()
+	for at := int64(0); !c.full(); at += pieceBytes {
+		m, err := c.one(b.Getrange().Key(c.name).Start(at).End(at + pieceBytes - 1).Build())
+		if err != nil {
+			return err
+		}
+		piece, err := m.AsBytes()
+		if err != nil {
+			return err
+		}
+		if err := c.f.shaper.String(piece); err != nil {
+			return err
+		}
+		if len(piece) < pieceBytes {
+			break
+		}
+	}
+	return nil
+}
+
+func (c *chunker) readList() error {
+	b := c.f.r.session.client.B()
+	for at := 0; !c.full(); {
+		n := c.elements
+		m, err := c.one(b.Lrange().Key(c.name).Start(int64(at)).Stop(int64(at + n - 1)).Build())
+		if err != nil {
+			return err
+		}
+		took, bytes := 0, 0
+		err = each(&m, func(element []byte) error {
+			took++
+			bytes += len(element)
+			return c.f.shaper.Element(element)
+		})
+		if err != nil {
+			return err
+		}
+		if took < n {
+			break
+		}
+		at += took
+		c.adapt(took, bytes)
+	}
+	return nil
+}
+
+func (c *chunker) readStream() error {
+	b := c.f.r.session.client.B()
+	for from := (value.StreamID{}); !c.full(); {
+		n := c.elements
+		m, err := c.one(b.Xrange().Key(c.name).Start(string(from.Append(nil))).End("+").Count(int64(n)).Build())
+		if err != nil {
+			return err
+		}
+		last, took, bytes, err := c.f.feedEntries(&m)
+		if err != nil {
+			return err
+		}
+		if took < n {
+			break
+		}
+		if last.Seq++; last.Seq == 0 {
+			last.Ms++
+		}
+		from = last
+		c.adapt(took, bytes)
+	}
+	return nil
+}
+
+// readUnordered follows HSCAN, SSCAN or ZSCAN.
+func (c *chunker) readUnordered(kind value.Type) error {
+	b := c.f.r.session.client.B()
+	width := 2
+	if kind == value.Set {
+		width = 1
+	}
+	for cursor := uint64(0); !c.full(); {
+		count := int64(c.elements)
+		var command rueidis.Completed
+		switch kind {
+		case value.Hash:
+			command = b.Hscan().Key(c.name).Cursor(cursor).Count(count).Build()
+		case value.Set:
+			command = b.Sscan().Key(c.name).Cursor(cursor).Count(count).Build()
+		default:
+			command = b.Zscan().Key(c.name).Cursor(cursor).Count(count).Build()
+		}
+		m, err := c.one(command)
+		if err != nil {
+			return err
+		}
+		entry, err := m.AsScanEntry()
+		if err != nil {
+			return err
+		}
+		bytes := 0
+		for i := 0; i+width <= len(entry.Elements); i += width {
+			n, err := c.take(kind, entry.Elements[i:i+width])
+			if err != nil {
+				return err
+			}
+			bytes += n
+		}
+		if cursor = entry.Cursor; cursor == 0 {
+			break
+		}
+		c.adapt(len(entry.Elements)/width, bytes)
+	}
+	return nil
+}
+
+// take feeds one element, unless it was fed before, and returns its bytes.
+func (c *chunker) take(kind value.Type, parts []string) (bytes int, err error) {
+	name := []byte(parts[0])
+	if !c.seen.add(name) {
+		return len(name), nil
+	}
+	switch kind {
+	case value.Hash:
+		return len(name) + len(parts[1]), c.f.shaper.Field(name, []byte(parts[1]), time.Time{})
+	case value.Set:
+		return len(name), c.f.shaper.Member(name)
+	}
+	score, err := parseScore(parts[1])
+	if err != nil {
+		return 0, err
+	}
+	return len(name), c.f.shaper.Scored(name, score)
+}
+
+// adapt chooses the size of the next chunk by that of the last.
+func (c *chunker) adapt(elements, bytes int) {
+	if elements == 0 {
+		return
+	}
+	average := max(bytes/elements, 1)
+	c.elements = min(max(chunkBytes/average, 1), maxElements)
 }

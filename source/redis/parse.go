@@ -17,6 +17,15 @@ func parseInt(reply []byte) (int64, error) {
 	return n, nil
 }
 
+// parseScore reads a score as ZSCAN writes it.
+func parseScore(text string) (float64, error) {
+	score, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read a score: %w", err)
+	}
+	return score, nil
+}
+
 // parseStreamID reads an ID as Redis writes it, ms-seq.
 func parseStreamID(text string) (value.StreamID, error) {
 	ms, seq, _ := strings.Cut(text, "-")

@@ -28,27 +28,25 @@ func kindOf(name string) value.Type {
 	return value.Module
 }
 
-// askTypes asks for the type of the keys whose reading depends on it, and drops
-// the keys of types that are not read.
-func (f *fetcher) askTypes() error {
-	_, byServer := f.r.serverType()
-	filtering := len(f.r.source.filter.types) > 0 && !byServer
-	b := f.r.session.client.B()
-	err := f.ask(func(j *job) bool {
-		return j.kind == "" && (j.way == byType || filtering)
-	}, func(j *job) rueidis.Completed {
-		return b.Type().Key(j.name).Build()
-	}, func(j *job, reply []byte) error {
-		j.kind = string(reply)
-		return nil
-	})
-	if err != nil {
-		return err
+// dataType returns what the data_type column says for what TYPE calls name.
+func dataType(name string) string {
+	if t := kindOf(name); t != value.Module {
+		return t.String()
 	}
-	f.keep(func(j *job) bool {
-		return j.kind == "" || j.kind != "none" && f.r.source.filter.dataType(j.kind)
-	})
-	return nil
+	return name
+}
+
+// noteModule completes k, of the type that TYPE calls name, if its values are
+// not read, and tells so.
+func (f *fetcher) noteModule(k *value.Key, name string) {
+	switch k.Type {
+	case value.Module:
+		k.Module = name
+	case value.VectorSet:
+	default:
+		return
+	}
+	f.r.notices.module(name, string(k.Name))
 }
 
 // readTyped reads the values of the typed jobs by the commands of their types.
@@ -165,13 +163,7 @@ func (f *fetcher) receiveTyped(j *job, replies []rueidis.RedisResult, sent time.
 		return nil
 	}
 	k.Type = kindOf(j.kind)
-	if k.Type == value.Module {
-		k.Module = j.kind
-		f.r.notices.module(j.kind, j.name)
-	}
-	if k.Type == value.VectorSet {
-		f.r.notices.module(j.kind, j.name)
-	}
+	f.noteModule(&k, j.kind)
 	message, err := replies[1].ToMessage()
 	if err != nil { // nil: it is another key by now
 		return f.another(j, errChanged)
@@ -221,7 +213,8 @@ func (f *fetcher) feed(k value.Key, m *rueidis.RedisMessage) error {
 			}
 		}
 	case value.Stream:
-		return f.feedEntries(m)
+		_, _, _, err := f.feedEntries(m)
+		return err
 	}
 	return nil
 }
@@ -244,25 +237,26 @@ func each(m *rueidis.RedisMessage, take func([]byte) error) error {
 	return nil
 }
 
-// feedEntries gives the shaper the entries of an XRANGE reply.
-func (f *fetcher) feedEntries(m *rueidis.RedisMessage) error {
+// feedEntries gives the shaper the entries of an XRANGE reply. It returns the ID
+// of the last, their number and the bytes of their fields.
+func (f *fetcher) feedEntries(m *rueidis.RedisMessage) (last value.StreamID, took, bytes int, err error) {
 	entries, err := m.AsXRangeSlices()
 	if err != nil {
-		return err
+		return last, 0, 0, err
 	}
 	var fields [][]byte
 	for _, e := range entries {
-		id, err := parseStreamID(e.ID)
-		if err != nil {
-			return err
+		if last, err = parseStreamID(e.ID); err != nil {
+			return last, 0, 0, err
 		}
 		fields = fields[:0]
 		for _, fv := range e.FieldValues {
 			fields = append(fields, []byte(fv.Field), []byte(fv.Value))
+			bytes += len(fv.Field) + len(fv.Value)
 		}
-		if err := f.shaper.Entry(id, fields); err != nil {
-			return err
+		if err := f.shaper.Entry(last, fields); err != nil {
+			return last, 0, 0, err
 		}
 	}
-	return nil
+	return last, len(entries), bytes, nil
 }
