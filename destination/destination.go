@@ -30,7 +30,8 @@ type Destination interface {
 // what follows.
 type Tx interface {
 	// Write takes the batch's rows; it does not keep b. Rows may repeat: of the
-	// rows of one key the last written wins. Rows staged under another generation
+	// rows of one key the last written wins, but a Keep leaves an Upsert standing,
+	// and of rows that compare equal any may be published. Rows staged under another generation
 	// than b.After's are dropped first: they belong to a snapshot that was given up.
 	Write(ctx context.Context, b *row.Batch) error
 	// Stage commits what was written, unpublished, with the position to resume from.

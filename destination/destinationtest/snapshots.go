@@ -71,6 +71,9 @@ func testChanged(t *testing.T, newPlace NewPlace) {
 	if after := r.system("a"); !after.Synced.After(before.Synced) {
 		t.Errorf("a changed row: synced %v, want later than %v", after.Synced, before.Synced)
 	}
+	if a, e := r.system("a"), r.system("e"); !a.Synced.Equal(e.Synced) {
+		t.Errorf("rows written by one sync: synced %v and %v, want the start of the sync for both", a.Synced, e.Synced)
+	}
 }
 
 // testExpiry moves an expiry by each of some amounts: players tolerates one second.
@@ -112,10 +115,26 @@ func testDeletes(t *testing.T, newPlace NewPlace) {
 		deletes destination.Deletes
 		counts  destination.Counts
 		rows    []line
+		status  destination.TableStatus
 	}{
-		{soft, destination.Counts{Unchanged: 1, Deleted: 1}, []line{player("a", "1", 10)}},
-		{hard, destination.Counts{Unchanged: 1, Deleted: 1}, []line{player("a", "1", 10)}},
-		{ignore, destination.Counts{Unchanged: 1}, []line{player("a", "1", 10), player("b", "2", 10)}},
+		{
+			soft,
+			destination.Counts{Unchanged: 1, Deleted: 1},
+			[]line{player("a", "1", 10)},
+			destination.TableStatus{Name: "players", Rows: 1, Deleted: 1},
+		},
+		{
+			hard,
+			destination.Counts{Unchanged: 1, Deleted: 1},
+			[]line{player("a", "1", 10)},
+			destination.TableStatus{Name: "players", Rows: 1},
+		},
+		{
+			ignore,
+			destination.Counts{Unchanged: 1},
+			[]line{player("a", "1", 10), player("b", "2", 10)},
+			destination.TableStatus{Name: "players", Rows: 2},
+		},
 	} {
 		t.Run(string(c.deletes), func(t *testing.T) {
 			r := start(t, newPlace, c.deletes, players)
@@ -134,6 +153,11 @@ func testDeletes(t *testing.T, newPlace NewPlace) {
 			}
 			r.wantCounts(r.snapshot(3, player("a", "1", 30)), destination.Counts{Unchanged: 1})
 			r.want(players, c.rows...)
+			s, _, _, _ := r.status()
+			r.wantStatus(s, destination.Status{
+				Position: position(3, 1), Published: true,
+				Tables: []destination.TableStatus{c.status},
+			})
 		})
 	}
 }

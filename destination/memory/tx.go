@@ -164,7 +164,7 @@ func (d *Destination) deleteMissing(staged map[string]map[string]change, scope r
 	for name := range d.prepared {
 		have := d.tables[name]
 		for key, r := range have.rows {
-			if _, ok := staged[name][key]; ok || r.deleted {
+			if _, ok := staged[name][key]; ok {
 				continue
 			}
 			b := row.NewBatch(&row.Table{Name: name, Keys: have.keys, Columns: have.columns})
