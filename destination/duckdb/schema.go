@@ -40,10 +40,10 @@ func sqlType(t row.Type) string {
 		return "DOUBLE"
 	case row.UTCDateTime:
 		return "TIMESTAMP WITH TIME ZONE"
-	case row.JSON:
-		return "JSON"
 	}
-	return "VARCHAR" // String, and Decimal, whose precision only the source knows
+	// String; Decimal, whose precision only the source knows; and JSON, which stays
+	// the canonical text that it is: DuckDB's JSON functions take it all the same.
+	return "VARCHAR"
 }
 
 // wanted lists the columns that a published table of t has at the least.

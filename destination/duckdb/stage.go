@@ -43,6 +43,9 @@ type appenders struct {
 
 // Write stages the rows of b that the published table does not hold already.
 func (tx *tx) Write(ctx context.Context, b *row.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	t := tx.d.tables[b.Table.Name]
 	if t == nil {
 		return fmt.Errorf("stage rows of table %q: the table was not prepared", b.Table.Name)

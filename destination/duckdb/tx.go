@@ -43,6 +43,7 @@ func (tx *tx) enter(ctx context.Context, generation int64) error {
 	if d.generation == generation {
 		return nil
 	}
+	tx.discard()
 	for _, t := range d.tables {
 		if err := d.dropStage(ctx, t); err != nil {
 			return fmt.Errorf("drop staged rows of table %q: %w", t.Name, err)
@@ -97,17 +98,22 @@ func (tx *tx) closeAppenders(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// discard drops the rows that DuckDB has not been handed yet.
+func (tx *tx) discard() {
+	for _, a := range tx.open {
+		_ = a.stage.Clear()
+		_ = a.seen.Clear()
+	}
+	_ = tx.closeAppenders(context.Background())
+}
+
 // Rollback drops what is not committed.
 func (tx *tx) Rollback() error {
 	if tx.done {
 		return nil
 	}
 	tx.done = true
-	for _, a := range tx.open {
-		_ = a.stage.Clear()
-		_ = a.seen.Clear()
-	}
-	_ = tx.closeAppenders(context.Background())
+	tx.discard()
 	tx.d.forget()
 	// A commit that failed has ended the transaction already.
 	if err := tx.d.exec(context.Background(), "ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction is active") {
