@@ -1,0 +1,105 @@
+// Package config turns one document, JSON or YAML, and the flags that override
+// it into one struct, validated. It knows what each setting means and what it
+// may hold; it connects to nothing and imports nothing of the project.
+package config
+
+import (
+	"net"
+	"strconv"
+	"time"
+)
+
+// A Config is a valid configuration: every field is set, by the document, by a
+// flag or by default.
+type Config struct {
+	Host      string // name or address, without brackets; "" when Socket is set
+	Port      int
+	Socket    string // path of a unix socket; "" when Host is set
+	Username  string // "" is the server's default user
+	Password  Secret
+	Databases Databases
+	TLS       TLS
+
+	KeyPatterns     []string // Redis globs; a key that matches any is read
+	ExcludePatterns []string // Redis globs; a key that matches any is not
+	Types           []string // type names as the table has them; nil reads all
+	Mode            string   // "auto" or "scan"
+	BatchSize       int      // keys
+	Fast            bool
+	BigKeyBytes     int64
+	MaxValueBytes   int64
+
+	Destination        Destination
+	DestinationSchema  string
+	TableName          string
+	Deletes            string // "soft", "hard" or "ignore"
+	CheckpointInterval int    // keys
+
+	MemoryLimit    int64 // bytes
+	ConnectTimeout time.Duration
+	ReadTimeout    time.Duration
+	RetryFor       time.Duration // zero fails at the first error
+
+	origins map[string]string // by key: where its value comes from; absent: the default
+}
+
+// TLS says how the connection to the server is encrypted. The files are PEM
+// files; they were there when the configuration was loaded.
+type TLS struct {
+	Enabled    bool
+	CA         string // file of certificates to trust; "" trusts the system's
+	Cert, Key  string // files of the client's certificate and its key; both or neither
+	ServerName string // the name to verify; "" verifies the host
+	Insecure   bool   // the certificate is not verified
+}
+
+// Databases are the numbered databases to read.
+type Databases struct {
+	All     bool  // every database that holds keys
+	Numbers []int // in the order given, without repetition; nil when All
+}
+
+// A Destination says where the rows go.
+type Destination struct {
+	Kind string // "duckdb" or "memory"
+	Path string // of the DuckDB file
+}
+
+// String returns the destination as a document writes it.
+func (d Destination) String() string { return d.Kind + ":" + d.Path }
+
+// Address returns the network, "tcp" or "unix", and the address to dial.
+func (c *Config) Address() (network, address string) {
+	if c.Socket != "" {
+		return "unix", c.Socket
+	}
+	return "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
+}
+
+// An Override is a setting given beside the document, by a flag. A list is given
+// as several overrides of the same key.
+type Override struct {
+	Key   string // as in the document: "batch_size"
+	Value string // taken as it is: nothing in it is expanded
+}
+
+// Load reads doc, a JSON object or a YAML mapping, lets overrides take the place
+// of what it holds, and fills in the defaults. An empty doc is allowed. The
+// error is an *Error that lists every mistake.
+func Load(doc []byte, overrides ...Override) (*Config, error) {
+	l := &loader{}
+	fields, wrong := parse(doc)
+	if wrong != nil {
+		l.mistakes = append(l.mistakes, *wrong)
+		return nil, l.err()
+	}
+	below := l.document(fields)
+	above := l.overrides(overrides)
+	all := merge(below, above)
+	c := l.settle(all)
+	l.validate(c, all)
+	if len(l.mistakes) > 0 {
+		return nil, l.err()
+	}
+	return c, nil
+}

@@ -1,0 +1,90 @@
+package config_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/keylift/keylift/config"
+)
+
+//go:generate go test -run TestDocumentation -update .
+
+var update = flag.Bool("update", false, "write docs/configuration.md")
+
+// docsHead explains what the tables below it list.
+const docsHead = `# Configuration
+
+A configuration is one document, JSON or YAML, whichever it turns out to be:
+
+~~~yaml
+host: redis.example.com
+username: keylift
+password: ${REDIS_PASSWORD}
+key_pattern: ["player:*", "leaderboard:*"]
+destination: warehouse.db
+~~~
+
+The document is strict: an unknown key, a key given twice, a value of the wrong kind and two keys that contradict each other are mistakes. All
+mistakes are reported at once, one sentence each, and nothing is connected to before there are none. ` + "`keylift config schema`" + ` prints a JSON Schema
+for editors, ` + "`keylift config print`" + ` the configuration in effect and where each value comes from, with secrets masked.
+
+- **Text in place of anything.** Every value may be text: ` + "`\"6379\"`, `\"true\"`, `\"0,3\"`" + `. An empty text or null is as if the key were absent. So a
+  ` + "`configuration.json`" + ` whose values are all text works as it is.
+- **Environment.** ` + "`${NAME}`" + ` in a value is replaced by the environment variable, ` + "`${NAME:-default}`" + ` by the default where the variable is unset or
+  empty. A variable without default has to be set. What a variable holds is taken as it is. ` + "`$$`" + ` is a dollar sign.
+- **Secrets from files.** A key that ends in ` + "`_file`" + ` names a file, relative to where keylift runs, that holds the value of the key without it. One
+  newline at its end is dropped. A key and its file cannot both be given.
+- **Flags.** Each key is a flag too, with dashes: ` + "`--batch-size 500`" + `. A flag wins over the document and is taken as it is; a list is given by
+  repeating the flag. ` + "`--url`" + ` is another server: it replaces the document's host, port, ssl, username and password.
+- **Sizes** are bytes, or a number with B, KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024).
+- **Durations** are seconds, or a number with ms, s, m or h, also together: ` + "`1m30s`" + `.
+
+`
+
+// documentation returns docs/configuration.md as the settings make it.
+func documentation() string {
+	var b strings.Builder
+	b.WriteString(docsHead)
+	b.WriteString("<!-- The tables are written by go generate ./config from the settings; change them there. -->\n")
+	group := ""
+	for _, s := range config.Settings() {
+		if s.Group != group {
+			group = s.Group
+			fmt.Fprintf(&b, "\n## %s\n\n| key | default | example | meaning |\n|---|---|---|---|\n", group)
+		}
+		doc := s.Doc
+		if s.Secret {
+			doc += " Secret: never printed or logged."
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Key, code(s.Default), code(s.Example), doc)
+	}
+	return b.String()
+}
+
+// code returns s as Markdown code, or a dash for nothing.
+func code(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return "`" + s + "`"
+}
+
+func TestDocumentation(t *testing.T) {
+	const path = "../docs/configuration.md"
+	want := documentation()
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the settings make it: run go generate ./config", path)
+	}
+}

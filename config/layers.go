@@ -1,0 +1,220 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// A given is what one place says about one setting.
+type given struct {
+	name  string // what the user called it: "port", "--port", "password_file", "url"
+	part  string // of a url: the key of the setting that it holds; else ""
+	line  int    // in the document; 0 for a flag
+	at    int    // for the order of mistakes
+	value node
+}
+
+// label is the name that mistakes begin with.
+func (g given) label() string {
+	if g.part != "" {
+		return g.part + " in " + g.name
+	}
+	return g.name
+}
+
+// failed is g without its value, which is wrong.
+func (g given) failed() given {
+	g.value = node{shape: null}
+	return g
+}
+
+// origin says where the value comes from, for Print.
+func (g given) origin() string {
+	if g.line > 0 {
+		return fmt.Sprintf("%s in line %d", g.name, g.line)
+	}
+	return g.name
+}
+
+// A layer holds what the document, or the flags, say, by key. Files are read, and
+// a url is taken apart into the settings it stands for; what is left under "url"
+// is the path of a unix socket. A setting whose value is wrong is there with null.
+type layer map[string]given
+
+// document makes a layer of the document's fields.
+func (l *loader) document(fields []field) layer {
+	doc, seen := layer{}, map[string]given{}
+	for i, f := range fields {
+		g := given{name: f.key, line: f.line, at: i, value: f.value}
+		if first, ok := seen[f.key]; ok {
+			l.wrong(g, "is given twice, first in line %d: keep one", first.line)
+			continue
+		}
+		seen[f.key] = g
+		s := lookup(f.key)
+		if s == nil {
+			l.unknown(g)
+			continue
+		}
+		value, err := expand(f.value)
+		if err != nil {
+			l.wrong(g, "%v", err)
+			doc[s.Key] = g.failed()
+			continue
+		}
+		g.value = value
+		doc.put(s, g)
+	}
+	l.resolve(doc)
+	return doc
+}
+
+// overrides makes a layer of the flags.
+func (l *loader) overrides(all []Override) layer {
+	flags := layer{}
+	for i, o := range all {
+		g := given{name: flagName(o.Key), at: flagsAt + i, value: node{shape: text, text: o.Value}}
+		s := lookup(o.Key)
+		if s == nil {
+			l.unknown(g)
+			continue
+		}
+		if first, ok := flags[o.Key]; ok {
+			if !s.List {
+				l.wrong(g, "is given twice: keep one")
+				continue
+			}
+			if first.value.shape != list {
+				first.value = node{shape: list, items: []node{first.value}}
+			}
+			first.value.items = append(first.value.items, g.value)
+			g = first
+		}
+		flags.put(s, g)
+	}
+	l.resolve(flags)
+	return flags
+}
+
+// put keeps g unless it is empty, which is as good as absent.
+func (y layer) put(s *setting, g given) {
+	if g.value.shape == null || g.value.shape == text && g.value.text == "" {
+		return
+	}
+	y[s.Key] = g
+}
+
+func (l *loader) unknown(g given) {
+	name := strings.TrimLeft(g.name, "-")
+	what := "see keylift config schema for those there are"
+	if near := nearest(name); near != "" {
+		what = "did you mean " + near + "?"
+	}
+	g.name = "unknown key " + holds(node{shape: text, text: name}) + ":"
+	l.wrong(g, "%s", what)
+}
+
+// resolve reads the files that hold secrets and takes a url apart.
+func (l *loader) resolve(y layer) {
+	for i := range settings {
+		s := &settings[i]
+		g, ok := y[s.Key]
+		if s.fileOf == "" || !ok {
+			continue
+		}
+		delete(y, s.Key)
+		if direct, ok := y[s.fileOf]; ok {
+			l.wrong(g, "cannot be given beside %s: keep one of them", direct.name)
+			continue
+		}
+		y[s.fileOf] = l.readFile(g)
+	}
+	if g, ok := y["url"]; ok && g.value.shape != null {
+		delete(y, "url")
+		l.resolveURL(y, g)
+	}
+}
+
+// readFile returns g with the text of the file that it names.
+func (l *loader) readFile(g given) given {
+	if g.value.shape == null {
+		return g
+	}
+	if g.value.shape != text {
+		l.wrong(g, "holds %s: write the path of a file", holds(g.value))
+		return g.failed()
+	}
+	secret, err := readSecret(g.value.text)
+	if err != nil {
+		l.wrong(g, "holds %s: %v", holds(g.value), err)
+		return g.failed()
+	}
+	g.value = node{shape: text, text: secret}
+	return g
+}
+
+// resolveURL puts the parts of a url where the settings are that it stands for.
+func (l *loader) resolveURL(y layer, g given) {
+	if g.value.shape != text {
+		l.wrong(g, "holds %s: write %s", holdsSecret(g.value), urlForms)
+		y["url"] = g.failed()
+		return
+	}
+	parts, err := parseURL(g.value.text)
+	if err != nil {
+		l.wrong(g, "%v", err)
+		y["url"] = g.failed()
+		return
+	}
+	for _, p := range parts {
+		if beside, ok := y[p.key]; ok {
+			l.wrong(beside, "cannot be given beside %s, which decides it: keep one of them", g.name)
+			continue
+		}
+		held := g
+		held.part, held.value = p.key, node{shape: text, text: p.text}
+		y.put(lookup(p.key), held)
+	}
+}
+
+// merge lets flags take the place of what the document says. A url on the command
+// line is another server: nothing of how to reach the document's is left.
+func merge(doc, flags layer) layer {
+	all := maps.Clone(doc)
+	if _, ok := flags["host"]; ok {
+		delete(all, "url")
+	}
+	if flags["host"].part != "" || flags["url"].part != "" {
+		for _, key := range []string{"url", "host", "port", "ssl", "username", "password"} {
+			delete(all, key)
+		}
+	}
+	maps.Copy(all, flags)
+	return all
+}
+
+// settle parses every setting into a Config, by default where it is not given.
+func (l *loader) settle(all layer) *Config {
+	c := &Config{origins: map[string]string{}}
+	for i := range settings {
+		s := &settings[i]
+		if s.value == nil {
+			continue
+		}
+		g, ok := all[s.Key]
+		switch {
+		case ok && g.value.shape == null, !ok && s.Default == "":
+			continue
+		case ok:
+			c.origins[s.Key] = g.origin()
+		default:
+			g.value = node{shape: text, text: s.Default}
+		}
+		if err := s.value.load(c, g.value); err != nil {
+			l.wrong(g, "%v", err)
+			all[s.Key] = g.failed()
+		}
+	}
+	return c
+}

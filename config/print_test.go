@@ -1,0 +1,87 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"github.com/keylift/keylift/config"
+)
+
+func printed(t *testing.T, c *config.Config) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := c.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestConfig_Print(t *testing.T) {
+	c := load(t, "url: rediss://game:pw@h/3\nkey_pattern: ['a$$b', 'c:*']\nretry_for: 90m\nmemory_limit: 100000001\nbatch_size: '7'",
+		config.Override{"deletes", "hard"}, config.Override{"fast", "true"})
+	const want = `host: "h"                                  # url in line 1
+port: 6379                                 # url in line 1
+username: "game"                           # url in line 1
+password: "******"                         # url in line 1
+database: 3                                # url in line 1
+ssl: true                                  # url in line 1
+tls_ca: ""                                 # default
+tls_cert: ""                               # default
+tls_key: ""                                # default
+tls_server_name: ""                        # default
+tls_insecure: false                        # default
+key_pattern: ["a$$b","c:*"]                # key_pattern in line 2
+exclude_pattern: ""                        # default
+types: ""                                  # default
+mode: "auto"                               # default
+batch_size: 7                              # batch_size in line 5
+fast: true                                 # --fast
+big_key_bytes: "16MiB"                     # default
+max_value_bytes: "100MiB"                  # default
+destination: "duckdb:warehouse.db"         # default
+destination_schema: "main"                 # default
+table_name: "redis_data"                   # default
+deletes: "hard"                            # --deletes
+checkpoint_interval: 1000                  # default
+memory_limit: "100000001"                  # memory_limit in line 4
+connect_timeout: "30s"                     # default
+read_timeout: "30s"                        # default
+retry_for: "1h30m"                         # retry_for in line 3
+`
+	if got := printed(t, c); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// What Print writes loads to the same configuration, but for the password.
+func TestConfig_Print_again(t *testing.T) {
+	for _, doc := range []string{
+		"host: localhost",
+		"host: ::1\ndatabase: [0, 3]\nkey_pattern: ['$$${HOME:-x}', \"tab\\t\\\"\\\\ é😀 # : {\"]\ntypes: hash\nretry_for: 1.5\nbig_key_bytes: 1000",
+		"url: unix://u:p@/tmp/my%20redis%23.sock?db=2\nfast: true",
+		"host: h\ndatabase: all\nssl: true\ntls_insecure: true\ndestination: 'memory:'\nretry_for: 0\nread_timeout: 26s\nconnect_timeout: 1h0m30s",
+	} {
+		c := load(t, doc)
+		first := printed(t, c)
+		again := load(t, first)
+		if a, b := values(t, c), values(t, again); !reflect.DeepEqual(a, b) {
+			t.Errorf("%q: got\n%v\nwant\n%v\nprinted:\n%s", doc, b, a, first)
+		}
+	}
+}
+
+// values returns the exported fields of c.
+func values(t *testing.T, c *config.Config) map[string]any {
+	t.Helper()
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

@@ -1,0 +1,194 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// A Setting describes one key of a configuration.
+type Setting struct {
+	Key     string
+	Default string // as a document writes it; "" where there is none
+	Doc     string // what it means, in sentences
+	Example string // a value to show; "" where Default shows enough
+	Group   string // the heading it stands under
+	Secret  bool   // its value is never shown
+	List    bool   // several values may be given
+	Bool    bool   // its value is true or false
+}
+
+// Flag returns the name of the flag that overrides the setting: "--batch-size".
+func (s Setting) Flag() string { return flagName(s.Key) }
+
+func flagName(key string) string { return "--" + strings.ReplaceAll(key, "_", "-") }
+
+// Settings lists every key there is, in the order of the documentation.
+func Settings() []Setting {
+	all := make([]Setting, len(settings))
+	for i := range settings {
+		all[i] = settings[i].Setting
+	}
+	return all
+}
+
+// A setting is a Setting with the field that it fills. Without one it is the path
+// of a file that holds another setting.
+type setting struct {
+	Setting
+	value  binding
+	fileOf string
+}
+
+func lookup(key string) *setting {
+	for i := range settings {
+		if settings[i].Key == key {
+			return &settings[i]
+		}
+	}
+	return nil
+}
+
+const (
+	server  = "Server"
+	reading = "What is read, and how"
+	writing = "Where it goes"
+	limits  = "Limits"
+
+	fastBatch = 1000 // keys
+)
+
+// settings is what parsing, the schema, the printed configuration and the
+// documentation are made from.
+var settings = []setting{
+	{
+		Setting: Setting{Key: "host", Group: server, Example: "redis.example.com", Doc: "Name or IP address of the server. Required, unless `url` is given."},
+		value:   bind(host, func(c *Config) *string { return &c.Host }),
+	},
+	{
+		Setting: Setting{Key: "port", Group: server, Default: "6379", Doc: "Port of the server."},
+		value:   bind(whole(1, 65535), func(c *Config) *int { return &c.Port }),
+	},
+	{
+		Setting: Setting{Key: "username", Group: server, Example: "keylift", Doc: "ACL user to authenticate as. Without it, the server's default user."},
+		value:   bind(plain, func(c *Config) *string { return &c.Username }),
+	},
+	{
+		Setting: Setting{Key: "username_file", Group: server, Example: "/run/secrets/redis-user", Doc: "A file that holds `username`."},
+		fileOf:  "username",
+	},
+	{
+		Setting: Setting{Key: "password", Group: server, Secret: true, Example: "${REDIS_PASSWORD}", Doc: "Password to authenticate with. Without it, no authentication."},
+		value:   bind(secret, func(c *Config) *Secret { return &c.Password }),
+	},
+	{
+		Setting: Setting{Key: "password_file", Group: server, Example: "/run/secrets/redis-password", Doc: "A file that holds `password`."},
+		fileOf:  "password",
+	},
+	{
+		Setting: Setting{Key: "url", Group: server, Secret: true, Example: "rediss://keylift:${REDIS_PASSWORD}@redis.example.com:6380/0", Doc: "The server's whole address in place of `host`, `port`, `ssl` and, where it names them, `username`, `password` and `database`: `redis://user:password@host:port/database`, `rediss://…` for TLS, or `unix://user:password@/path?db=database` for a socket. Special characters in user and password are percent-escaped."},
+		value:   bind(plain, func(c *Config) *string { return &c.Socket }),
+	},
+	{
+		Setting: Setting{Key: "url_file", Group: server, Example: "/run/secrets/redis-url", Doc: "A file that holds `url`."},
+		fileOf:  "url",
+	},
+	{
+		Setting: Setting{Key: "database", Group: server, Default: "0", Example: "[0, 3]", List: true, Doc: "Database to read: a number, a list such as `[0, 3]` or `\"0,3\"`, or `all` for every database that holds keys. With more than one, the table's key is `database` and `key`."},
+		value:   bind(databases, func(c *Config) *Databases { return &c.Databases }),
+	},
+	{
+		Setting: Setting{Key: "ssl", Group: server, Default: "false", Bool: true, Doc: "Connect by TLS. The server's certificate is verified."},
+		value:   bind(truth, func(c *Config) *bool { return &c.TLS.Enabled }),
+	},
+	{
+		Setting: Setting{Key: "tls_ca", Group: server, Example: "/etc/keylift/ca.pem", Doc: "PEM file of the certificates to trust in place of the system's."},
+		value:   bind(pemFile, func(c *Config) *string { return &c.TLS.CA }),
+	},
+	{
+		Setting: Setting{Key: "tls_cert", Group: server, Example: "/etc/keylift/client.pem", Doc: "PEM file of the client's certificate, for servers that ask for one. Goes with `tls_key`."},
+		value:   bind(pemFile, func(c *Config) *string { return &c.TLS.Cert }),
+	},
+	{
+		Setting: Setting{Key: "tls_key", Group: server, Example: "/etc/keylift/client.key", Doc: "PEM file of the key of `tls_cert`."},
+		value:   bind(pemFile, func(c *Config) *string { return &c.TLS.Key }),
+	},
+	{
+		Setting: Setting{Key: "tls_server_name", Group: server, Example: "redis.internal", Doc: "Name that the server's certificate must hold, where it is not `host`."},
+		value:   bind(host, func(c *Config) *string { return &c.TLS.ServerName }),
+	},
+	{
+		Setting: Setting{Key: "tls_insecure", Group: server, Default: "false", Bool: true, Doc: "Accept any certificate. Whoever sits between can then read everything: for trying out only."},
+		value:   bind(truth, func(c *Config) *bool { return &c.TLS.Insecure }),
+	},
+
+	{
+		Setting: Setting{Key: "key_pattern", Group: reading, Default: "*", Example: `["player:*", "leaderboard:*"]`, List: true, Doc: "Redis pattern of the keys to read, or a list of them: a key that matches any is read."},
+		value:   bind(patterns, func(c *Config) *[]string { return &c.KeyPatterns }),
+	},
+	{
+		Setting: Setting{Key: "exclude_pattern", Group: reading, Example: `"tmp:*"`, List: true, Doc: "Redis pattern of keys to leave out, or a list of them. It wins over `key_pattern`."},
+		value:   bind(patterns, func(c *Config) *[]string { return &c.ExcludePatterns }),
+	},
+	{
+		Setting: Setting{Key: "types", Group: reading, Example: "[hash, zset]", List: true, Doc: "Types of keys to read, of `string`, `hash`, `list`, `set`, `zset`, `stream`, `json`, `timeseries` and `vectorset`. Without it, all."},
+		value:   bind(types, func(c *Config) *[]string { return &c.Types }),
+	},
+	{
+		Setting: Setting{Key: "mode", Group: reading, Default: "auto", Doc: "How the server is read: `scan` by SCAN, which any server allows; `auto` chooses, and says which and why."},
+		value:   bind(modes, func(c *Config) *string { return &c.Mode }),
+	},
+	{
+		Setting: Setting{Key: "batch_size", Group: reading, Default: "100", Doc: "Keys asked for in one round trip. More is faster and holds up the server's other clients for longer."},
+		value:   bind(whole(1, 100_000), func(c *Config) *int { return &c.BatchSize }),
+	},
+	{
+		Setting: Setting{Key: "fast", Group: reading, Default: "false", Bool: true, Doc: "Read as fast as the server can, for those who own it: `batch_size` is 1000 unless it is given."},
+		value:   bind(truth, func(c *Config) *bool { return &c.Fast }),
+	},
+	{
+		Setting: Setting{Key: "big_key_bytes", Group: reading, Default: "16MiB", Doc: "A collection larger than this is read in chunks, so that the server never stalls on it."},
+		value:   bind(size(1, 1<<40), func(c *Config) *int64 { return &c.BigKeyBytes }),
+	},
+	{
+		Setting: Setting{Key: "max_value_bytes", Group: reading, Default: "100MiB", Doc: "A value whose text is larger than this becomes NULL, with its true size and a warning."},
+		value:   bind(size(1, 2<<30), func(c *Config) *int64 { return &c.MaxValueBytes }),
+	},
+
+	{
+		Setting: Setting{Key: "destination", Group: writing, Default: "duckdb:warehouse.db", Doc: "`duckdb:PATH`, or a path that ends in `.db` or `.duckdb`, is a DuckDB file; `memory:` keeps the rows for the run only, for trying out."},
+		value:   bind(destination, func(c *Config) *Destination { return &c.Destination }),
+	},
+	{
+		Setting: Setting{Key: "destination_schema", Group: writing, Default: "main", Doc: "Schema of the destination that the tables are created in."},
+		value:   bind(name, func(c *Config) *string { return &c.DestinationSchema }),
+	},
+	{
+		Setting: Setting{Key: "table_name", Group: writing, Default: "redis_data", Doc: "Name of the table."},
+		value:   bind(name, func(c *Config) *string { return &c.TableName }),
+	},
+	{
+		Setting: Setting{Key: "deletes", Group: writing, Default: "soft", Doc: "What becomes of the row of a key that is gone: `soft` marks it `_keylift_deleted`, `hard` removes it, `ignore` leaves it as it was."},
+		value:   bind(oneOf("soft", "hard", "ignore"), func(c *Config) *string { return &c.Deletes }),
+	},
+	{
+		Setting: Setting{Key: "checkpoint_interval", Group: writing, Default: "1000", Doc: "Keys after which the place to resume from is committed with the rows, though not more than once a second."},
+		value:   bind(whole(1, 1_000_000_000), func(c *Config) *int { return &c.CheckpointInterval }),
+	},
+
+	{
+		Setting: Setting{Key: "memory_limit", Group: limits, Default: "256MiB", Doc: "Memory for what can be bounded: batches on their way and DuckDB's buffers. The program itself, and one value of up to `max_value_bytes`, come on top."},
+		value:   bind(size(64<<20, 1<<40), func(c *Config) *int64 { return &c.MemoryLimit }),
+	},
+	{
+		Setting: Setting{Key: "connect_timeout", Group: limits, Default: "30s", Doc: "Time for a connection to be made."},
+		value:   bind(duration(time.Millisecond, 24*time.Hour), func(c *Config) *time.Duration { return &c.ConnectTimeout }),
+	},
+	{
+		Setting: Setting{Key: "read_timeout", Group: limits, Default: "30s", Doc: "Time for the server to answer, or to take what is sent."},
+		value:   bind(duration(time.Millisecond, 24*time.Hour), func(c *Config) *time.Duration { return &c.ReadTimeout }),
+	},
+	{
+		Setting: Setting{Key: "retry_for", Group: limits, Default: "5m", Doc: "Time that faults which may pass are retried for before the sync fails; `0s` fails at the first."},
+		value:   bind(duration(0, 7*24*time.Hour), func(c *Config) *time.Duration { return &c.RetryFor }),
+	},
+}

@@ -1,0 +1,37 @@
+package config
+
+// validate checks what concerns several settings at once, and sets what follows
+// from others.
+func (l *loader) validate(c *Config, all layer) {
+	given := func(key string) bool {
+		_, ok := all[key]
+		return ok
+	}
+	if !given("host") && !given("url") {
+		l.mistakes = append(l.mistakes, mistake{wholeAt, "host is missing: name the server in host, or give its whole address in url"})
+	}
+	if c.TLS.Enabled && c.Socket != "" {
+		l.wrong(all["ssl"], "is true, but a unix socket has no TLS: remove it")
+	}
+	needTLS := []string{"tls_ca", "tls_cert", "tls_key", "tls_server_name"}
+	if c.TLS.Insecure {
+		needTLS = append(needTLS, "tls_insecure")
+	}
+	for _, key := range needTLS {
+		if given(key) && !c.TLS.Enabled && all["ssl"].value.shape != null {
+			l.wrong(all[key], "is given, but ssl is false: set ssl to true, use a rediss:// url, or remove it")
+		}
+	}
+	for key, other := range map[string]string{"tls_cert": "tls_key", "tls_key": "tls_cert"} {
+		if given(key) && !given(other) {
+			l.wrong(all[key], "is given without %s: give both or neither", other)
+		}
+	}
+	if g := all["username"]; g.part != "" && !given("password") {
+		l.wrong(g, "has no password beside it: write redis://user:password@host, redis://:password@host, or give password as well")
+	}
+	if c.Fast && !given("batch_size") {
+		c.BatchSize = fastBatch
+		c.origins["batch_size"] = "fast"
+	}
+}
