@@ -72,9 +72,9 @@ func lzf(dst, src []byte) bool {
 	return out == end
 }
 
-// copyWithin copies n bytes of b from from to to, which is after it, as if byte
-// by byte: where they overlap, what was copied is copied again. It may overwrite
-// 15 bytes more.
+// copyWithin copies n bytes of b at from to a later place as if byte by byte:
+// where they overlap, what was copied is copied again. It may overwrite 15 bytes
+// more.
 func copyWithin(b []byte, to, from, n int) {
 	if to-from < 16 {
 		for i := range n {

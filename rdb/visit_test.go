@@ -3,7 +3,6 @@ package rdb_test
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,11 +112,16 @@ func (r *recorder) End() error {
 // decode returns what d feeds for a payload that was read at.
 func decode(d *rdb.Decoder, payload []byte, at time.Time) (visit, error) {
 	r := &recorder{}
-	err := d.Dump(payload, value.Key{Name: []byte("key"), ReadAt: at}, r)
+	err := d.Dump(payload, keyOf(at), r)
 	if err == nil && r.state != "ended" {
 		err = fmt.Errorf("no End, but %q", r.state)
 	}
 	return r.visit, err
+}
+
+// keyOf is the key that payloads are decoded for.
+func keyOf(readAt time.Time) value.Key {
+	return value.Key{Name: []byte("key"), ReadAt: readAt}
 }
 
 func equal(t *testing.T, name string, got, want visit) {
@@ -137,59 +141,26 @@ func equal(t *testing.T, name string, got, want visit) {
 	}
 }
 
-// seal completes a payload with a version and its checksum.
-func seal(version int, body ...byte) []byte {
-	b := append(slices.Clone(body), byte(version), byte(version>>8))
-	var crc uint64
-	for _, c := range b {
-		crc ^= uint64(c)
-		for range 8 {
-			crc = crc>>1 ^ -(crc&1)&0x95ac9329ac4bc9b5
-		}
-	}
-	for i := range 8 {
-		b = append(b, byte(crc>>(8*i)))
-	}
-	return b
+var errVisitor = errors.New("the visitor failed")
+
+// A failing visitor fails after some calls.
+type failing struct {
+	left int // calls until the failure; below 0: failed
 }
 
-// str is a string as RDB writes it plainly.
-func str(s string) []byte {
-	switch n := len(s); {
-	case n < 1<<6:
-		return append([]byte{byte(n)}, s...)
-	case n < 1<<14:
-		return append([]byte{0x40 | byte(n>>8), byte(n)}, s...)
-	default:
-		return append([]byte{0x80, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, s...)
+func (f *failing) call() error {
+	if f.left--; f.left < 0 {
+		return errVisitor
 	}
+	return nil
 }
 
-// join concatenates bytes, byte slices and strings.
-func join(parts ...any) []byte {
-	var b []byte
-	for _, p := range parts {
-		switch p := p.(type) {
-		case int:
-			b = append(b, byte(p))
-		case []byte:
-			b = append(b, p...)
-		case string:
-			b = append(b, p...)
-		default:
-			panic(fmt.Sprintf("join: %T", p))
-		}
-	}
-	return b
-}
-
-// little is n in size bytes, little endian.
-func little(size int, n uint64) []byte {
-	b := make([]byte, size)
-	for i := range b {
-		b[i] = byte(n >> (8 * i))
-	}
-	return b
-}
-
-func float(f float64) []byte { return little(8, math.Float64bits(f)) }
+func (f *failing) Begin(value.Key) error                { return f.call() }
+func (f *failing) String([]byte) error                  { return f.call() }
+func (f *failing) Field(_, _ []byte, _ time.Time) error { return f.call() }
+func (f *failing) Element([]byte) error                 { return f.call() }
+func (f *failing) Member([]byte) error                  { return f.call() }
+func (f *failing) Scored([]byte, float64) error         { return f.call() }
+func (f *failing) Entry(value.StreamID, [][]byte) error { return f.call() }
+func (f *failing) Sample(time.Time, float64) error      { return f.call() }
+func (f *failing) End() error                           { return f.call() }

@@ -42,7 +42,7 @@ func (p *packed) readZiplist() (text []byte, n int64, ok bool) {
 		}
 		return p.textZiplist(b, 5, int(binary.BigEndian.Uint32(b[1:])))
 	}
-	size := 0
+	var size int
 	switch first {
 	case 0xc0:
 		size = 1 + 2
