@@ -1,7 +1,65 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keylift/keylift/config"
+)
+
+// demoSchema is the schema of the demo's tables: beside those of a sync of the
+// user's own, in the same file, and apart from them.
+const demoSchema = "demo"
 
 func newDemo(c *cli) *cobra.Command {
-	return &cobra.Command{Use: "demo", Short: "Sync a small game world into warehouse.db, twice", Args: noArgs}
+	var destination string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Sync a small game world into warehouse.db, twice",
+		Long: `Start a Redis server of its own, fill it with a small game, sync it into a DuckDB
+file, play on, sync again and show what arrived. The server is gone afterwards; the
+tables stay in the schema demo of the file, which the next demo replaces.`,
+		Example: `  keylift demo
+  keylift demo --destination game.db`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.logFormat = "text"
+			return c.demo(cmd.Context(), destination)
+		},
+	}
+	cmd.Flags().StringVar(&destination, "destination", "warehouse.db", "DuckDB file to write; it is created if there is none")
+	return cmd
+}
+
+func (c *cli) demo(ctx context.Context, destination string) (err error) {
+	server, err := startDemoServer(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+	cfg, err := config.Load(nil,
+		config.Override{Key: "host", Value: server.host},
+		config.Override{Key: "port", Value: server.port},
+		config.Override{Key: "destination", Value: destination},
+		config.Override{Key: "destination_schema", Value: demoSchema},
+	)
+	if err != nil {
+		return err
+	}
+	if cfg.Destination.Kind != "duckdb" {
+		return usageError{fmt.Errorf("--destination is %q; the demo shows a DuckDB file: name one", destination)}
+	}
+	client, err := server.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	d := &demo{
+		cli: c, cfg: cfg,
+		world: &world{client: client, server: server}, warehouse: demoWarehouse{cfg},
+	}
+	return d.run(ctx)
 }
