@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/keylift/keylift/value"
@@ -9,12 +10,15 @@ import (
 )
 
 // Big keys are read in chunks, so that no command keeps the server busy for long
-// and no reply is large. A chunk is not the same moment as the next: a big key
-// that changes meanwhile may be read with some of its elements before a change
-// and some after it, but elements that were there throughout are all there, once.
-// Memory is bounded by MaxValueBytes, several times over for collections: their
-// elements wait to be sorted, and their names are remembered because the server
-// may repeat them.
+// and no reply is large. Chunks are not of one moment, so the key is watched: if
+// it changed before the last chunk, its reading starts over. In the end, or where
+// watching is not permitted, hashes, sets and sorted sets follow the server's
+// cursor, which yields every element that was there throughout; lists and strings
+// are taken as they come.
+//
+// Memory is bounded by MaxValueBytes, a few times over for collections: their
+// elements wait to be sorted, and the names of those that a cursor yields are
+// remembered, because it may repeat them.
 const (
 	chunkBytes    = 512 << 10 // about what a chunk of a collection should hold
 	pieceBytes    = 1 << 20   // of a string
@@ -26,7 +30,8 @@ const (
 type chunker struct {
 	f        *fetcher
 	name     string
-	elements int // of the next chunk
+	watched  bool // nothing but this one moment is read
+	elements int  // of the next chunk
 	seen     members
 }
 
@@ -41,57 +46,76 @@ func (f *fetcher) readBig(j *job) error {
 			return f.emit()
 		}
 		f.batch.DropRow(text)
-		if errors.Is(err, errNone) {
+		refusal, refused := asReply(err)
+		switch {
+		case errors.Is(err, errNone):
 			return nil
-		}
-		if _, refused := asReply(err); !refused && !errors.Is(err, errChanged) {
+		case refused && unavailable(refusal), !refused && !errors.Is(err, errChanged):
 			return err
 		}
-		if j.tries++; j.tries >= maxTries || !changed(err) {
+		if j.tries++; j.tries >= maxTries || refused && !isWrongType(refusal) {
 			return f.setAside(j, err)
 		}
 	}
 }
 
-// readChunks reads j once. The error is errNone if the key is gone.
+// readChunks reads j once. The error is errNone if the key is gone, errChanged if
+// what was read is not to be trusted.
 func (f *fetcher) readChunks(j *job) error {
+	c := &chunker{f: f, name: j.name, elements: firstElements}
+	b := f.r.session.client.B()
+	if f.r.session.server.can.watch && (j.tries == 0 || j.tries < maxTries-1 && !hasCursor(kindOf(j.kind))) {
+		if _, err := c.one(b.Watch().Key(j.name).Build()); err != nil {
+			return err
+		}
+		c.watched = true
+	}
+	err := c.readKey(j)
+	if err != nil && c.watched && f.r.ctx.Err() == nil {
+		_, unwatchErr := f.do(b.Unwatch().Build())
+		return errors.Join(err, unwatchErr)
+	}
+	return err
+}
+
+// hasCursor reports whether the server can iterate over values of a type.
+func hasCursor(kind value.Type) bool {
+	return kind == value.Hash || kind == value.Set || kind == value.SortedSet
+}
+
+func (c *chunker) readKey(j *job) error {
 	sent := time.Now()
-	kind, expiry, err := f.bigState(j.name)
-	if err != nil {
+	var expiry int64
+	var err error
+	if j.kind, expiry, err = c.state(); err != nil {
 		return err
 	}
+	f := c.f
 	k := f.key(j.name, expiry, sent)
-	if k.TTL == expiryGone {
+	if k.TTL == expiryGone || !f.r.source.filter.dataType(dataType(j.kind)) {
 		return errNone
 	}
-	if !f.r.source.filter.dataType(dataType(kind)) {
-		return errNone
-	}
-	c := &chunker{f: f, name: j.name, elements: firstElements}
-	k.Type = kindOf(kind)
+	k.Type = kindOf(j.kind)
 	if k.Elements, err = c.length(k.Type); err != nil {
 		return err
 	}
-	f.noteModule(&k, kind)
+	f.noteModule(&k, j.kind)
+	k.Name = f.nameOf(j.name)
 	if err := f.shaper.Begin(k); err != nil {
 		return err
 	}
 	if err := c.read(k.Type); err != nil {
 		return err
 	}
-	now, _, err := f.bigState(j.name)
-	if err != nil {
+	if err := c.confirm(j.kind); err != nil {
 		return err
-	}
-	if now != kind {
-		return errChanged
 	}
 	return f.end(j, value.Unknown)
 }
 
-// bigState returns the type and the expiry of a key; errNone if it is gone.
-func (f *fetcher) bigState(name string) (kind string, expiry int64, err error) {
-	replies, err := f.do(f.expiry(name), f.r.session.client.B().Type().Key(name).Build())
+// state returns the type and the expiry of the key; errNone if it is gone.
+func (c *chunker) state() (kind string, expiry int64, err error) {
+	replies, err := c.f.do(c.f.expiry(c.name), c.f.r.session.client.B().Type().Key(c.name).Build())
 	if err != nil {
 		return "", 0, err
 	}
@@ -105,6 +129,27 @@ func (f *fetcher) bigState(name string) (kind string, expiry int64, err error) {
 		return "", 0, errNone
 	}
 	return kind, expiry, nil
+}
+
+// confirm asks, after the last chunk, whether what was read may be kept.
+func (c *chunker) confirm(kind string) error {
+	b := c.f.r.session.client.B()
+	if c.watched {
+		replies, err := c.f.do(b.Multi().Build(), b.Exec().Build())
+		if err != nil {
+			return err
+		}
+		err = replies[1].Error()
+		if rueidis.IsRedisNil(err) {
+			return errChanged
+		}
+		return err
+	}
+	now, _, err := c.state()
+	if err == nil && now != kind {
+		return errChanged
+	}
+	return err
 }
 
 // hasLength reports whether the server tells the length of values of a type.
@@ -171,8 +216,13 @@ func (c *chunker) read(kind value.Type) error {
 		return c.readList()
 	case value.Stream:
 		return c.readStream()
-	case value.Hash, value.Set, value.SortedSet:
-		return c.readUnordered(kind)
+	case value.SortedSet:
+		if c.watched {
+			return c.readRanks()
+		}
+		return c.followCursor(kind)
+	case value.Hash, value.Set:
+		return c.followCursor(kind)
 	}
 	return nil // a module's
 }
@@ -250,8 +300,31 @@ func (c *chunker) readStream() error {
 	return nil
 }
 
-// readUnordered follows HSCAN, SSCAN or ZSCAN.
-func (c *chunker) readUnordered(kind value.Type) error {
+// readRanks reads a sorted set that does not change, which costs the server a
+// fraction of what its cursor does.
+func (c *chunker) readRanks() error {
+	b := c.f.r.session.client.B()
+	for at := 0; !c.full(); {
+		n := c.elements
+		m, err := c.one(b.Zrange().Key(c.name).Min(strconv.Itoa(at)).Max(strconv.Itoa(at + n - 1)).Withscores().Build())
+		if err != nil {
+			return err
+		}
+		took, bytes, err := c.f.feedScored(&m)
+		if err != nil {
+			return err
+		}
+		if took < n {
+			break
+		}
+		at += took
+		c.adapt(took, bytes)
+	}
+	return nil
+}
+
+// followCursor follows HSCAN, SSCAN or ZSCAN.
+func (c *chunker) followCursor(kind value.Type) error {
 	b := c.f.r.session.client.B()
 	width := 2
 	if kind == value.Set {

@@ -35,7 +35,7 @@ func (f *fetcher) key(name string, expiry int64, now time.Time) value.Key {
 		left = expiry - now.Add(sv.ahead).UnixMilli()
 		k.ExpiresAt = time.UnixMilli(expiry)
 	} else {
-		k.ExpiresAt = now.Add(sv.ahead).Add(time.Duration(expiry) * time.Millisecond)
+		k.ExpiresAt = time.UnixMilli(now.Add(sv.ahead).UnixMilli() + expiry)
 	}
 	if expiry == expiryGone || left <= 0 {
 		k.TTL = expiryGone

@@ -111,7 +111,7 @@ func (f *fetcher) classify(keys []string) {
 	for _, key := range keys {
 		j := job{name: key, shape: foldShape(key), way: byDump}
 		switch {
-		case guessing && f.r.shapes.guess(j.shape) == value.String:
+		case guessing && f.r.source.shapes.guess(j.shape) == value.String:
 			j.way = byRange
 		case !can.dump:
 			j.way = byType
@@ -272,7 +272,7 @@ func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 	if kind == value.String && len(payload) >= rangeBytes/2 {
 		kind = value.Unknown // the next of its shape may be too long for GETRANGE
 	}
-	f.r.shapes.learn(j.shape, kind)
+	f.r.source.shapes.learn(j.shape, kind)
 	f.noteOversized(j)
 	return nil
 }
@@ -282,7 +282,7 @@ func (f *fetcher) end(j *job, kind value.Type) error {
 	if err := f.shaper.End(); err != nil {
 		return err
 	}
-	f.r.shapes.learn(j.shape, kind)
+	f.r.source.shapes.learn(j.shape, kind)
 	f.noteOversized(j)
 	return nil
 }

@@ -22,7 +22,6 @@ type reader struct {
 	session *session
 	table   *row.Table
 	notices *notices
-	shapes  shapes
 	bigKeys sync.Mutex // held while a big key is read: one at a time
 
 	generation int64

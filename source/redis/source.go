@@ -18,6 +18,7 @@ type Source struct {
 	filter  filter
 	node    node
 	table   *row.Table
+	shapes  shapes
 }
 
 var _ source.Source = (*Source)(nil)

@@ -203,15 +203,8 @@ func (f *fetcher) feed(k value.Key, m *rueidis.RedisMessage) error {
 	case value.Set:
 		return each(m, f.shaper.Member)
 	case value.SortedSet:
-		members, err := m.AsZScores()
-		if err != nil {
-			return err
-		}
-		for _, z := range members {
-			if err := f.shaper.Scored([]byte(z.Member), z.Score); err != nil {
-				return err
-			}
-		}
+		_, _, err := f.feedScored(m)
+		return err
 	case value.Stream:
 		_, _, _, err := f.feedEntries(m)
 		return err
@@ -235,6 +228,22 @@ func each(m *rueidis.RedisMessage, take func([]byte) error) error {
 		}
 	}
 	return nil
+}
+
+// feedScored gives the shaper the members of a ZRANGE reply. It returns their
+// number and the bytes of their names.
+func (f *fetcher) feedScored(m *rueidis.RedisMessage) (took, bytes int, err error) {
+	members, err := m.AsZScores()
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, z := range members {
+		bytes += len(z.Member)
+		if err := f.shaper.Scored([]byte(z.Member), z.Score); err != nil {
+			return 0, 0, err
+		}
+	}
+	return len(members), bytes, nil
 }
 
 // feedEntries gives the shaper the entries of an XRANGE reply. It returns the ID

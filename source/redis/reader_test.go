@@ -1,0 +1,57 @@
+package redis
+
+import (
+	"testing"
+
+	"github.com/keylift/keylift/internal/testserver"
+	"github.com/keylift/keylift/row"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// Each way of reading gives the rows that the server's answers to typed commands
+// tell, the first time and when the shapes of the keys are known.
+func TestReader_Next(t *testing.T) {
+	user := func(rule string) testserver.Options {
+		return testserver.Options{ACL: []string{"default on nopass ~* &* +@all", "reader on >pw ~* &* +@all " + rule}}
+	}
+	cases := map[string]struct {
+		server testserver.Options
+		change func(*Options)
+	}{
+		"defaults":            {change: func(*Options) {}},
+		"one key a pipeline":  {change: func(o *Options) { o.BatchSize = 1 }},
+		"large pipelines":     {change: func(o *Options) { o.BatchSize = 5000 }},
+		"every key is big":    {change: func(o *Options) { o.BigKeyBytes = 1 }},
+		"RESP2":               {server: testserver.Options{Args: []string{"--rename-command", "HELLO", ""}}, change: func(*Options) {}},
+		"no DUMP":             {server: user("-dump")},
+		"no MEMORY USAGE":     {server: user("-memory")},
+		"no DUMP and no size": {server: user("-dump -memory")},
+		"no GETRANGE":         {server: user("-getrange")},
+		"no PEXPIRETIME":      {server: user("-pexpiretime")},
+		"no TYPE":             {server: user("-type")},
+		"no INFO, no TIME":    {server: user("-info -time")},
+		"a socket":            {server: testserver.Options{Unix: true}, change: func(*Options) {}},
+		"TLS":                 {server: testserver.Options{TLS: true, ClientCert: true}, change: func(*Options) {}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := testserver.Redis(t, tc.server)
+			if tc.change == nil {
+				tc.change = func(o *Options) { o.Username, o.Password = "reader", "pw" }
+			}
+			c := clientOf(t, s)
+			fill(t, c, everything()...)
+			want := oracle(t, c)
+			src := sourceOf(t, s, tc.change)
+			for range 2 {
+				got := readAll(t, src, row.Position{})
+				sameRows(t, got.rows, want, src.table.Columns[src.table.Column("expires_at")].Tolerance)
+				if got.total != len(want) {
+					t.Errorf("%d rows for %d keys", got.total, len(want))
+				}
+			}
+		})
+	}
+}
