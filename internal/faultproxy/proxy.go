@@ -1,0 +1,197 @@
+// Package faultproxy is a TCP proxy on loopback that delays, cuts, refuses and
+// swallows, so that tests and benchmarks can see what a bad network does.
+package faultproxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// A Proxy forwards connections to one address. Its methods may be called by
+// several goroutines at once.
+type Proxy struct {
+	network, target string
+	listener        net.Listener
+	wg              sync.WaitGroup
+
+	mu         sync.Mutex
+	delay      time.Duration // of each direction
+	refusing   bool
+	swallowing bool
+	cutAfter   int64 // bytes from the server until all is cut; 0: never
+	conns      map[net.Conn]struct{}
+	closed     bool
+}
+
+// Start starts a proxy to an address of network "tcp" or "unix".
+func Start(network, target string) (*Proxy, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("start a proxy: %w", err)
+	}
+	p := &Proxy{network: network, target: target, listener: l, conns: map[net.Conn]struct{}{}}
+	p.wg.Go(p.accept)
+	return p, nil
+}
+
+// Address returns host:port to connect to.
+func (p *Proxy) Address() string { return p.listener.Addr().String() }
+
+// Delay makes a round trip take rtt longer from now on.
+func (p *Proxy) Delay(rtt time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = rtt / 2
+}
+
+// Cut breaks all connections. New ones are served.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut()
+}
+
+// CutAfter breaks all connections once, after n more bytes have come from the
+// server.
+func (p *Proxy) CutAfter(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cutAfter = n
+}
+
+func (p *Proxy) cut() {
+	for c := range p.conns {
+		_ = c.Close() // it may be closed already
+	}
+}
+
+// Refuse makes new connections end at once, as long as on is true.
+func (p *Proxy) Refuse(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusing = on
+}
+
+// Swallow makes the proxy pass nothing on in either direction, as a broken route
+// does, as long as on is true. What was swallowed is lost.
+func (p *Proxy) Swallow(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.swallowing = on
+}
+
+// Close breaks all connections and stops listening.
+func (p *Proxy) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.cut()
+	p.mu.Unlock()
+	err := p.listener.Close()
+	p.wg.Wait()
+	return err
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		p.wg.Go(func() { p.serve(client) })
+	}
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	defer client.Close()
+	p.mu.Lock()
+	refusing := p.refusing
+	p.mu.Unlock()
+	if refusing {
+		return
+	}
+	server, err := net.Dial(p.network, p.target)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	if !p.hold(client, server) {
+		return
+	}
+	defer p.release(client, server)
+	var wg sync.WaitGroup
+	wg.Go(func() { p.forward(server, client, false) })
+	wg.Go(func() { p.forward(client, server, true) })
+	wg.Wait()
+}
+
+func (p *Proxy) hold(conns ...net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range conns {
+		p.conns[c] = struct{}{}
+	}
+	return !p.closed
+}
+
+func (p *Proxy) release(conns ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range conns {
+		delete(p.conns, c)
+	}
+}
+
+// A parcel is what was read at once, and when it is due at the other end.
+type parcel struct {
+	data []byte
+	due  time.Time
+}
+
+// forward copies from one connection to the other until either breaks. Reading
+// goes on while earlier parcels are still under way.
+func (p *Proxy) forward(to, from net.Conn, answers bool) {
+	under := make(chan parcel, 1024)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for x := range under {
+			time.Sleep(time.Until(x.due))
+			if _, err := to.Write(x.data); err != nil {
+				_ = from.Close() // ends the reading
+			}
+		}
+		_ = to.Close()
+	})
+	defer wg.Wait()
+	defer close(under)
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if delay, pass := p.treat(n, answers); pass && n > 0 {
+			under <- parcel{data: append([]byte(nil), buf[:n]...), due: time.Now().Add(delay)}
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				_ = to.Close()
+			}
+			return
+		}
+	}
+}
+
+// treat decides what becomes of n bytes.
+func (p *Proxy) treat(n int, answers bool) (delay time.Duration, pass bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if answers && p.cutAfter > 0 {
+		if p.cutAfter -= int64(n); p.cutAfter <= 0 {
+			p.cutAfter = 0
+			p.cut()
+			return 0, false
+		}
+	}
+	return p.delay, !p.swallowing
+}

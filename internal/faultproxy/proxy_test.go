@@ -1,0 +1,114 @@
+package faultproxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo starts a server that sends back what it gets, behind a proxy.
+func echo(t *testing.T) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	p, err := Start("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func dial(t *testing.T, p *Proxy) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", p.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// say sends text and returns what comes back within a short time.
+func say(c net.Conn, text string) (string, error) {
+	if _, err := c.Write([]byte(text)); err != nil {
+		return "", err
+	}
+	if err := c.SetReadDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+		return "", err
+	}
+	b := make([]byte, len(text))
+	n, err := io.ReadFull(c, b)
+	return string(b[:n]), err
+}
+
+func TestProxy(t *testing.T) {
+	p := echo(t)
+	c := dial(t, p)
+	if got, err := say(c, "hello"); got != "hello" || err != nil {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	p.Delay(40 * time.Millisecond)
+	start := time.Now()
+	if got, err := say(c, "late"); got != "late" || err != nil {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	if took := time.Since(start); took < 40*time.Millisecond {
+		t.Errorf("a delayed round trip took %v", took)
+	}
+	p.Delay(0)
+	p.Swallow(true)
+	if got, err := say(c, "lost"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %q, %v while swallowing", got, err)
+	}
+	p.Swallow(false)
+	p.Cut()
+	if got, err := say(c, "cut"); err == nil {
+		t.Errorf("got %q over a cut connection", got)
+	}
+	if got, err := say(dial(t, p), "again"); got != "again" || err != nil {
+		t.Fatalf("a new connection after the cut: %q, %v", got, err)
+	}
+	p.Refuse(true)
+	if got, err := say(dial(t, p), "refused"); err == nil {
+		t.Errorf("got %q over a refused connection", got)
+	}
+}
+
+func TestProxy_CutAfter(t *testing.T) {
+	p := echo(t)
+	c := dial(t, p)
+	p.CutAfter(8)
+	if got, err := say(c, "12345"); got != "12345" || err != nil {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	if got, err := say(c, "67890"); err == nil {
+		t.Errorf("got %q after the cut", got)
+	}
+}
