@@ -24,15 +24,15 @@ type demoServer struct {
 
 // startDemoServer starts a redis-server or, where there is none, something like it.
 func startDemoServer(ctx context.Context) (*demoServer, error) {
-	real, err := testserver.Start(ctx, testserver.Options{})
+	redis, err := testserver.Start(ctx, testserver.Options{})
 	if errors.Is(err, testserver.ErrMissing) {
 		return startMiniredis()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start a server for the demo: %w", err)
 	}
-	s := &demoServer{what: "a redis-server of its own", pass: time.Sleep, stop: real.Stop}
-	return s, s.at(real.Address())
+	s := &demoServer{what: "a redis-server of its own", pass: time.Sleep, stop: redis.Stop}
+	return s, s.at(redis.Address())
 }
 
 func startMiniredis() (*demoServer, error) {

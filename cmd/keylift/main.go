@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/engine"
@@ -41,15 +44,28 @@ func main() {
 
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot(&cli{stdout: stdout, stderr: stderr})
+	c := &cli{stdout: stdout, stderr: stderr}
+	root := newRoot(c)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "keylift: %v\n", err)
+		c.printError(err, code)
 	}
-	return exitCode(err)
+	return code
+}
+
+// printError says why a command failed, a line for each thing that is wrong.
+func (c *cli) printError(err error, code int) {
+	if c.logFormat == "json" {
+		slog.New(slog.NewJSONHandler(c.stderr, nil)).Error("keylift failed", "error", err.Error(), "exit_code", code)
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		_, _ = fmt.Fprintf(c.stderr, "keylift: %s\n", strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // A usageError is a command line that cannot be understood.
@@ -94,7 +110,16 @@ permitted, 4 done with keys set aside, 130 interrupted (the next run resumes).`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+		hint := "see " + cmd.CommandPath() + " --help"
+		var unknown *pflag.NotExistError
+		if errors.As(err, &unknown) {
+			var names []string
+			cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+			if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+				hint = "did you mean --" + near + "?"
+			}
+		}
+		return usageError{fmt.Errorf("%w; %s", err, hint)}
 	})
 	root.AddCommand(
 		newSync(c), newCheck(c), newPreview(c), newStatus(c), newVerify(c),
@@ -111,9 +136,26 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	text := fmt.Sprintf("unknown argument %q", args[0])
 	if cmd.HasSubCommands() {
 		text = fmt.Sprintf("unknown command %q", args[0])
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			text += fmt.Sprintf("; did you mean %q?", near[0])
+		var names []string
+		for _, sub := range cmd.Commands() {
+			names = append(names, sub.Name())
+		}
+		if near := nearest(args[0], names); near != "" {
+			return usageError{fmt.Errorf("%s; did you mean %s?", text, near)}
 		}
 	}
 	return usageError{fmt.Errorf("%s; see %s --help", text, cmd.CommandPath())}
+}
+
+// nearest returns the name that a mistyped one most likely means, or "". Cobra
+// tells that for names of commands.
+func nearest(typed string, names []string) string {
+	all := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, name := range names {
+		all.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
+	}
+	if near := all.SuggestionsFor(typed); len(near) > 0 {
+		return near[0]
+	}
+	return ""
 }

@@ -88,8 +88,8 @@ func (c *cli) printSummary(s *engine.Summary, cfg *config.Config, log *slog.Logg
 	n := s.Counts
 	_, _ = fmt.Fprintf(c.stdout, "%s: %s new, %s changed, %s unchanged, %s deleted, %s set aside\n", cfg.Destination.String(),
 		thousands(n.New), thousands(n.Changed), thousands(n.Unchanged), thousands(n.Deleted), thousands(n.Kept))
-	_, _ = fmt.Fprintf(c.stdout, "%s keys, %.1f MB in %s: %s keys/s; slowest part: %s\n",
-		thousands(s.Rows), megabytes(s.Bytes), s.Elapsed.Round(time.Millisecond), thousands(int64(rate)), slowest(s))
+	_, _ = fmt.Fprintf(c.stdout, "%s keys, %s in %s: %s keys/s; slowest part: %s\n",
+		thousands(s.Rows), bytesText(s.Bytes), s.Elapsed.Round(time.Millisecond), thousands(int64(rate)), slowest(s))
 }
 
 // slowest names the part of a run that the others waited for.
@@ -101,6 +101,20 @@ func slowest(s *engine.Summary) string {
 		return "writing to the destination"
 	}
 	return "reading from the server"
+}
+
+// bytesText writes a number of bytes in the unit that suits it.
+func bytesText(n int64) string {
+	const unit = 1000
+	switch {
+	case n < unit:
+		return fmt.Sprintf("%d B", n)
+	case n < unit*unit:
+		return fmt.Sprintf("%.1f kB", float64(n)/unit)
+	case n < unit*unit*unit:
+		return fmt.Sprintf("%.1f MB", float64(n)/unit/unit)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/unit/unit/unit)
 }
 
 // thousands writes n with commas between groups of three digits.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,11 @@ Published rows stay; the next sync reads everything and corrects them.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withDestination(cmd, false, func(cfg *config.Config, dst destination.Store) error {
-				return dst.Reset(cmd.Context(), syncName(cfg))
+				if err := dst.Reset(cmd.Context(), syncName(cfg)); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(c.stdout, "%s: the position is forgotten; the next sync starts a new snapshot\n", cfg.Destination)
+				return err
 			})
 		},
 	}

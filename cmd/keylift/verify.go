@@ -96,8 +96,7 @@ func (c *cli) verify(ctx context.Context, src source.Source, dst destination.Sto
 	if limit < 0 {
 		_, _ = fmt.Fprintf(c.stdout, "… and %s more\n", thousands(int64(-limit)))
 	}
-	_, _ = fmt.Fprintf(c.stdout, "%s keys equal, %s differ, %s missing in the destination, %s only there; %s expired since the sync, %s could not be read\n",
-		thousands(v.equal), thousands(v.differ), thousands(v.missing), thousands(v.extra), thousands(v.expired), thousands(v.unread))
+	c.printVerdict(v)
 	switch {
 	case v.differ+v.missing+v.extra > 0:
 		return errDifferent
@@ -105,6 +104,25 @@ func (c *cli) verify(ctx context.Context, src source.Source, dst destination.Sto
 		return errSetAside
 	}
 	return nil
+}
+
+func (c *cli) printVerdict(v *verification) {
+	text := thousands(v.equal) + " keys equal"
+	for _, n := range []struct {
+		keys int64
+		what string
+	}{
+		{v.differ, "differ"},
+		{v.missing, "missing in the destination"},
+		{v.extra, "only in the destination"},
+		{v.expired, "expired since the sync"},
+		{v.unread, "could not be read"},
+	} {
+		if n.keys > 0 {
+			text += ", " + thousands(n.keys) + " " + n.what
+		}
+	}
+	_, _ = fmt.Fprintln(c.stdout, text)
 }
 
 // metBytes is about what one key takes in a pass's map.

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/redis/rueidis"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/keylift/keylift/internal/testserver"
+)
+
+// A scene is what one script has beside its files.
+type scene struct {
+	tb     testing.TB
+	server *testserver.Server
+	client rueidis.Client
+}
+
+type sceneKey struct{}
+
+func setUp(env *testscript.Env) error {
+	env.Values[sceneKey{}] = &scene{tb: env.T().(testing.TB)}
+	return nil
+}
+
+// redisCommand is the command for the script's server, a real one:
+//
+//	redis start [password=PASSWORD] [acl=USER]… [tls=yes] [SERVER ARGUMENT]…
+//	redis kill | restart
+//	redis do COMMAND          prints the reply
+//	redis fill COUNT PREFIX   makes that many small keys of every type
+//
+// start sets HOST, PORT and, with TLS, CA. The words of COMMAND may hold \x00 and
+// the like.
+func redisCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: redis start|kill|restart|do|fill")
+	}
+	s := ts.Value(sceneKey{}).(*scene)
+	switch args[0] {
+	case "start":
+		s.start(ts, args[1:])
+	case "kill":
+		s.server.Kill()
+	case "restart":
+		ts.Check(s.server.Restart(s.tb.Context()))
+	case "do":
+		s.do(ts, args[1:])
+	case "fill":
+		s.fill(ts, args[1:])
+	default:
+		ts.Fatalf("unknown command redis %s", args[0])
+	}
+}
+
+func (s *scene) start(ts *testscript.TestScript, args []string) {
+	var o testserver.Options
+	for _, arg := range args {
+		switch name, val, _ := strings.Cut(arg, "="); name {
+		case "password":
+			o.Password = val
+		case "acl":
+			o.ACL = append(o.ACL, val)
+		case "tls":
+			o.TLS = true
+		default:
+			o.Args = append(o.Args, arg)
+		}
+	}
+	s.server = testserver.Redis(s.tb, o)
+	host, port, err := net.SplitHostPort(s.server.Address())
+	ts.Check(err)
+	ts.Setenv("HOST", host)
+	ts.Setenv("PORT", port)
+	ts.Setenv("CA", s.server.CA())
+	s.client, err = rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{s.server.Address()}, Password: o.Password, TLSConfig: s.server.ClientTLS(),
+		ForceSingleClient: true, DisableCache: true, ClientSetInfo: rueidis.DisableClientSetInfo,
+	})
+	ts.Check(err)
+	ts.Defer(s.client.Close)
+}
+
+func (s *scene) do(ts *testscript.TestScript, words []string) {
+	command := make([]string, len(words))
+	for i, word := range words {
+		text, err := strconv.Unquote(`"` + strings.ReplaceAll(word, `"`, `\"`) + `"`)
+		ts.Check(err)
+		command[i] = text
+	}
+	reply := s.client.Do(s.tb.Context(), s.client.B().Arbitrary(command...).Build())
+	if rueidis.IsRedisNil(reply.Error()) {
+		return
+	}
+	message, err := reply.ToAny()
+	ts.Check(err)
+	_, err = fmt.Fprintln(ts.Stdout(), message)
+	ts.Check(err)
+}
+
+func (s *scene) fill(ts *testscript.TestScript, args []string) {
+	count, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ts.Check(fill(s.tb.Context(), s.client, count, args[1]))
+}
+
+// fill makes count small keys, a fifth of each type.
+func fill(ctx context.Context, client rueidis.Client, count int, prefix string) error {
+	var commands rueidis.Commands
+	for i := range count {
+		n := strconv.Itoa(i)
+		command := [][]string{
+			{"SET", prefix + n, "value " + n},
+			{"HSET", prefix + n, "name", "player " + n, "level", n},
+			{"RPUSH", prefix + n, "first", n},
+			{"SADD", prefix + n, "member", n},
+			{"ZADD", prefix + n, n + ".5", "member"},
+		}[i%5]
+		commands = append(commands, client.B().Arbitrary(command...).Build())
+		if len(commands) == 1000 || i == count-1 {
+			for _, reply := range client.DoMulti(ctx, commands...) {
+				if err := reply.Error(); err != nil {
+					return err
+				}
+			}
+			commands = nil
+		}
+	}
+	return nil
+}
+
+// exits runs a program that must exit with a code:
+//
+//	exits CODE PROGRAM [ARGUMENT]…
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code program [argument]…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code is %d, want %d", got, want)
+	}
+}
+
+// query prints what a query of a DuckDB file finds, columns separated by bars:
+//
+//	sql FILE QUERY
+func query(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql file query")
+	}
+	db, err := sql.Open("duckdb", ts.MkAbs(args[0])+"?access_mode=READ_ONLY")
+	ts.Check(err)
+	defer func() { ts.Check(db.Close()) }()
+	rows, err := db.Query(args[1]) //nolint:noctx // a script has no context
+	ts.Check(err)
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	ts.Check(err)
+	for rows.Next() {
+		cells, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range cells {
+			into[i] = &cells[i]
+		}
+		ts.Check(rows.Scan(into...))
+		for i, cell := range cells {
+			if i > 0 {
+				_, _ = fmt.Fprint(ts.Stdout(), "|")
+			}
+			_, _ = fmt.Fprint(ts.Stdout(), cell)
+		}
+		_, _ = fmt.Fprintln(ts.Stdout())
+	}
+	ts.Check(rows.Err())
+}
+
+// hold keeps a DuckDB file open until the script ends, as another program does:
+//
+//	hold FILE
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hold file")
+	}
+	db, err := sql.Open("duckdb", ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = db.Exec("SELECT 1") //nolint:noctx // a script has no context
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(db.Close()) })
+}
+
+// jsonLines demands that each line of a file is a JSON object, and there is one:
+//
+//	jsonlines FILE
+func jsonLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: jsonlines file")
+	}
+	text := ts.ReadFile(args[0])
+	if text == "" {
+		ts.Fatalf("%s is empty", args[0])
+	}
+	for line := range strings.Lines(text) {
+		if err := json.Unmarshal([]byte(line), &map[string]any{}); err != nil {
+			ts.Fatalf("%q is no JSON object: %v", line, err)
+		}
+	}
+}
