@@ -24,6 +24,7 @@ func (r *run) write(ctx context.Context, b *row.Batch) error {
 	r.generation = b.After.Generation
 	r.rowsSince += int64(b.Len())
 	r.o.Progress.add(b)
+	r.complete = false
 	if b.Closes == row.None {
 		return nil
 	}
@@ -74,6 +75,7 @@ func (r *run) publish(ctx context.Context, b *row.Batch) (err error) {
 	r.sum.Publishing += time.Since(began)
 	r.sum.Counts.Add(counts)
 	r.committed()
+	r.complete = true
 	return nil
 }
 

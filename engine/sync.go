@@ -84,6 +84,7 @@ type run struct {
 	safe row.Position   // the last legal checkpoint among what is written
 
 	generation int64 // of the last batch written; 0 before the first
+	complete   bool  // the last batch written was published
 
 	rowsSince  int64 // rows written since the last commit
 	lastCommit time.Time
@@ -163,7 +164,7 @@ func (r *run) attempt(ctx context.Context, wait *backoff) (err error) {
 		for {
 			b, err := q.pop(gctx, &r.sum.WaitedForSource)
 			if errors.Is(err, io.EOF) {
-				return nil
+				return r.end()
 			}
 			if err != nil {
 				return err
@@ -178,6 +179,17 @@ func (r *run) attempt(ctx context.Context, wait *backoff) (err error) {
 		}
 	})
 	return errors.Join(g.Wait(), reader.Close())
+}
+
+// errIncomplete is a source's fault: the end of its batches without the end of
+// what they belong to. Nothing may be taken for gone.
+var errIncomplete = errors.New("the source ended in the middle of a snapshot; nothing of it is published")
+
+func (r *run) end() error {
+	if !r.complete {
+		return errIncomplete
+	}
+	return nil
 }
 
 // pump moves batches from the reader to the queue. What ends the reading reaches

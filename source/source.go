@@ -26,8 +26,8 @@ type Source interface {
 
 // A Reader yields batches in source order, to one goroutine at a time.
 type Reader interface {
-	// Next blocks for the next batch; io.EOF follows the last. The caller owns the
-	// batch. A *PositionLostError says that the place being read from vanished
+	// Next blocks for the next batch; io.EOF follows the last, which closes Changes
+	// or Snapshot. The caller owns the batch. A *PositionLostError says that the place being read from vanished
 	// (the server restarted); an error whose Retryable method reports true may
 	// succeed when the source is opened again after the last batch.
 	Next(ctx context.Context) (*row.Batch, error)
