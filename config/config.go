@@ -87,7 +87,17 @@ type Override struct {
 // of what it holds, and fills in the defaults. An empty doc is allowed. The
 // error is an *Error that lists every mistake.
 func Load(doc []byte, overrides ...Override) (*Config, error) {
-	l := &loader{}
+	l := &loader{needServer: true}
+	return l.load(doc, overrides)
+}
+
+// LoadWithoutServer is Load for those who look at the destination alone: the
+// document need not name a server.
+func LoadWithoutServer(doc []byte, overrides ...Override) (*Config, error) {
+	return (&loader{}).load(doc, overrides)
+}
+
+func (l *loader) load(doc []byte, overrides []Override) (*Config, error) {
 	fields, wrong := parse(doc)
 	if wrong != nil {
 		l.mistakes = append(l.mistakes, *wrong)

@@ -345,3 +345,16 @@ func TestLoad_fast(t *testing.T) {
 		t.Errorf("fast with a batch size of 50: it is %d", c.BatchSize)
 	}
 }
+
+func TestLoadWithoutServer(t *testing.T) {
+	c, err := config.LoadWithoutServer(nil, config.Override{Key: "destination", Value: "game.db"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Host != "" || c.Destination.Path != "game.db" {
+		t.Errorf("got host %q and destination %q", c.Host, c.Destination.Path)
+	}
+	if _, err := config.LoadWithoutServer([]byte("prt: 1")); err == nil || err.Error() != `line 1: unknown key "prt": did you mean port?` {
+		t.Errorf("a mistake of another kind: got %v", err)
+	}
+}

@@ -30,7 +30,8 @@ const (
 
 // A loader collects mistakes on the way from a document to a Config.
 type loader struct {
-	mistakes []mistake
+	needServer bool // it is a mistake to name none
+	mistakes   []mistake
 }
 
 func (l *loader) err() error {

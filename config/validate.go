@@ -7,7 +7,7 @@ func (l *loader) validate(c *Config, all layer) {
 		_, ok := all[key]
 		return ok
 	}
-	if !given("host") && !given("url") {
+	if l.needServer && !given("host") && !given("url") {
 		l.mistakes = append(l.mistakes, mistake{wholeAt, "host is missing: name the server in host, or give its whole address in url"})
 	}
 	if c.TLS.Enabled && c.Socket != "" {
