@@ -3,7 +3,10 @@ package row
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"math"
+	"math/bits"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -39,30 +42,57 @@ func IsText(b []byte) bool {
 	return bytes.IndexByte(b, 0) < 0 && utf8.Valid(b) && !bytes.HasPrefix(b, []byte(base64Prefix))
 }
 
-// plain[c] is set for bytes that a JSON string holds as they are.
-var plain = func() (t [256]bool) {
-	for c := 0x20; c < utf8.RuneSelf; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
-
 // AppendString appends the JSON string that holds the text form of a Redis byte
 // string (see AppendText), escaped as RFC 8785 does: nothing but quotes,
 // backslashes and control characters.
 func AppendString(dst, b []byte) []byte {
+	n := plainLen(b)
+	if n < len(b) && !IsText(b) || bytes.HasPrefix(b, []byte(base64Prefix)) {
+		return append(appendBase64(append(dst, '"'), b), '"')
+	}
+	dst = slices.Grow(dst, len(b)+2)
 	dst = append(dst, '"')
+	dst = append(dst, b[:n]...)
+	if n < len(b) {
+		dst = appendEscaped(dst, b[n:])
+	}
+	return append(dst, '"')
+}
+
+// plainLen returns how many bytes at the beginning of b are ASCII that a JSON
+// string holds as it is.
+func plainLen(b []byte) int {
 	i := 0
+	if len(b) >= 8 {
+		for ; i+8 < len(b); i += 8 {
+			if special := specialBytes(b[i:]); special != 0 {
+				return i + bits.TrailingZeros64(special)/8
+			}
+		}
+		i = len(b) - 8
+		if special := specialBytes(b[i:]); special != 0 {
+			return i + bits.TrailingZeros64(special)/8
+		}
+		return len(b)
+	}
 	for i < len(b) && plain[b[i]] {
 		i++
 	}
-	if i == len(b) && !bytes.HasPrefix(b, []byte(base64Prefix)) {
-		return append(append(dst, b...), '"')
-	}
-	if !IsText(b) {
-		return append(appendBase64(dst, b), '"')
-	}
-	return append(appendEscaped(dst, b), '"')
+	return i
+}
+
+// specialBytes looks at the first 8 bytes of b. The result is 0 if all of them
+// are plain; otherwise the lowest bit set lies in the first that is not.
+func specialBytes(b []byte) uint64 {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	w := binary.LittleEndian.Uint64(b)
+	quote, backslash := w^ones*'"', w^ones*'\\'
+	// A byte's high bit is set here if it is not ASCII, or less than a space, or
+	// has become zero. What is borrowed from a byte above it changes only that one.
+	return (w | (w - ones*' ') | (quote - ones) | (backslash - ones)) & highs
 }
 
 func appendEscaped(dst, b []byte) []byte {
@@ -94,14 +124,31 @@ func appendEscaped(dst, b []byte) []byte {
 	return append(dst, b[start:]...)
 }
 
+// plain[c] is set for the bytes that plainLen counts.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // AppendNumber appends f as JSON: the shortest decimal that reads back as f,
 // with an exponent only below 1e-6 and from 1e21 on; infinities and NaN, which
 // JSON numbers cannot say, as the strings "inf", "-inf" and "nan".
 func AppendNumber(dst []byte, f float64) []byte {
-	if i := int64(f); float64(i) == f && i > -1e15 && i < 1e15 && (i != 0 || !math.Signbit(f)) {
-		return strconv.AppendInt(dst, i, 10)
-	}
-	switch a := math.Abs(f); {
+	a := math.Abs(f)
+	switch {
+	case a < 1e15 && f == math.Trunc(f) && (f != 0 || !math.Signbit(f)):
+		return strconv.AppendInt(dst, int64(f), 10)
+	case a < 1e9 && a >= 1e-6:
+		// Most scores have few decimals. Up to 15 digits tell numbers apart, so that
+		// what divides back to f is its shortest form.
+		if n := int64(a*1e3 + 0.5); float64(n)/1e3 == a {
+			return appendDecimal(dst, f < 0, n, 3)
+		}
+		if n := int64(a*1e6 + 0.5); float64(n)/1e6 == a {
+			return appendDecimal(dst, f < 0, n, 6)
+		}
 	case math.IsInf(f, 1):
 		return append(dst, `"inf"`...)
 	case math.IsInf(f, -1):
@@ -117,4 +164,24 @@ func AppendNumber(dst []byte, f float64) []byte {
 		return dst
 	}
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
+}
+
+// appendDecimal appends n with so many decimals, which are not all zero.
+func appendDecimal(dst []byte, negative bool, n int64, decimals int) []byte {
+	for n%10 == 0 {
+		n /= 10
+		decimals--
+	}
+	if negative {
+		dst = append(dst, '-')
+	}
+	var digits [20]byte
+	i := len(digits)
+	for ; decimals > 0; decimals-- {
+		i--
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+	dst = strconv.AppendInt(dst, n, 10)
+	return append(append(dst, '.'), digits[i:]...)
 }

@@ -2,6 +2,9 @@ package value
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"time"
@@ -17,27 +20,33 @@ import (
 // and End. Members of sorted sets must be added with Scored, which sorts them.
 type Encoder struct {
 	kind  Type
-	count int
 	dst   []byte // where ordered types are encoded; what Begin got
 	start int    // of the value in dst
+	count int    // elements in dst
 
 	// Elements of unordered types wait here until End knows their order.
 	scratch []byte
 	parts   []part
-	sorted  bool // parts were added in their final order
+	order   []place // of the parts
+	bytes   int     // that the parts and the commas between them take when encoded
+	sorted  bool    // parts were added in their final order
 }
 
-// A part is one element of an unordered type: its raw bytes to sort by and its
+// A part is one element of an unordered type: the bytes it is sorted by and its
 // encoded form, both in scratch.
-type part struct {
-	raw, enc row.Span
-	score    float64
+type part struct{ raw, enc row.Span }
+
+// A place is what is moved when parts are sorted: by number, then by the part's
+// raw bytes.
+type place struct {
+	number uint64
+	part   int
 }
 
 // Begin starts a value of type kind, to be appended to dst.
 func (e *Encoder) Begin(dst []byte, kind Type) {
 	e.kind, e.count, e.dst, e.start = kind, 0, dst, len(dst)
-	e.scratch, e.parts, e.sorted = e.scratch[:0], e.parts[:0], true
+	e.clear()
 	if kind == Hash {
 		e.dst = append(e.dst, '{')
 		return
@@ -45,38 +54,51 @@ func (e *Encoder) Begin(dst []byte, kind Type) {
 	e.dst = append(e.dst, '[')
 }
 
-// Len returns the number of bytes encoded so far.
-func (e *Encoder) Len() int { return len(e.dst) - e.start + len(e.scratch) }
+// Memory that one large value has needed is not kept for all that follow.
+const (
+	maxScratch = 4 << 20
+	maxParts   = maxScratch / 32
+)
 
-// Count returns the number of elements added.
-func (e *Encoder) Count() int { return e.count }
+func (e *Encoder) clear() {
+	if cap(e.scratch) > maxScratch {
+		e.scratch = nil
+	}
+	if cap(e.parts) > maxParts {
+		e.parts, e.order = nil, nil
+	}
+	e.scratch, e.parts, e.order = e.scratch[:0], e.parts[:0], e.order[:0]
+	e.bytes, e.sorted = 0, true
+}
+
+// Len returns the length of what is encoded so far, without the bracket that
+// closes it.
+func (e *Encoder) Len() int { return len(e.dst) - e.start + e.bytes }
 
 // Field adds one field of a hash.
 func (e *Encoder) Field(field, val []byte) {
-	p := e.raw(field)
-	e.scratch = row.AppendString(e.scratch, field)
+	start := len(e.scratch)
+	name := e.quote(field)
 	e.scratch = append(e.scratch, ':')
 	e.scratch = row.AppendString(e.scratch, val)
-	e.add(p)
+	e.add(start, name, field, prefix(field))
 }
 
 // Member adds one member of a set.
 func (e *Encoder) Member(b []byte) {
-	p := e.raw(b)
-	e.scratch = row.AppendString(e.scratch, b)
-	e.add(p)
+	start := len(e.scratch)
+	e.add(start, e.quote(b), b, prefix(b))
 }
 
 // Scored adds one member of a sorted set.
 func (e *Encoder) Scored(member []byte, score float64) {
-	p := e.raw(member)
-	p.score = score
+	start := len(e.scratch)
 	e.scratch = append(e.scratch, '[')
-	e.scratch = row.AppendString(e.scratch, member)
+	name := e.quote(member)
 	e.scratch = append(e.scratch, ',')
 	e.scratch = row.AppendNumber(e.scratch, score)
 	e.scratch = append(e.scratch, ']')
-	e.add(p)
+	e.add(start, name, member, ascending(score))
 }
 
 // Element adds the next element of a list.
@@ -130,56 +152,85 @@ func (e *Encoder) Sample(at time.Time, v float64) {
 // Reset gives up the value begun, and with it dst.
 func (e *Encoder) Reset() {
 	e.dst, e.start = nil, 0
-	e.scratch, e.parts = e.scratch[:0], e.parts[:0]
+	e.clear()
 }
 
 // End returns dst with the whole value appended.
 func (e *Encoder) End() []byte {
 	if !e.sorted {
-		slices.SortFunc(e.parts, e.compare)
+		slices.SortFunc(e.order, e.compare)
 	}
-	for i := range e.parts {
+	dst := slices.Grow(e.dst, e.bytes+1)
+	for i, p := range e.order {
 		if i > 0 {
-			e.dst = append(e.dst, ',')
+			dst = append(dst, ',')
 		}
-		s := e.parts[i].enc
-		e.dst = append(e.dst, e.scratch[s.Start:s.End]...)
+		s := e.parts[p.part].enc
+		dst = append(dst, e.scratch[s.Start:s.End]...)
 	}
 	if e.kind == Hash {
-		e.dst = append(e.dst, '}')
+		dst = append(dst, '}')
 	} else {
-		e.dst = append(e.dst, ']')
+		dst = append(dst, ']')
 	}
-	dst := e.dst
-	e.dst = nil
+	e.Reset()
 	return dst
 }
 
-// raw copies b, which is to be sorted by, and begins a part.
-func (e *Encoder) raw(b []byte) part {
+// quote appends b to scratch as a JSON string and returns where b itself is to be
+// found there: inside the quotes, or nowhere where b had to be escaped.
+func (e *Encoder) quote(b []byte) row.Span {
 	start := len(e.scratch)
-	e.scratch = append(e.scratch, b...)
+	e.scratch = row.AppendString(e.scratch, b)
+	if len(e.scratch) != start+len(b)+2 {
+		return row.Span{}
+	}
+	return row.Span{Start: start + 1, End: start + 1 + len(b)}
+}
+
+// add adds what scratch holds from start on as a part, to be sorted by number and
+// then by b, which is in scratch as raw unless that is zero.
+func (e *Encoder) add(start int, raw row.Span, b []byte, number uint64) {
 	end := len(e.scratch)
-	return part{raw: row.Span{Start: start, End: end}, enc: row.Span{Start: end}}
-}
-
-func (e *Encoder) add(p part) {
-	e.count++
-	p.enc.End = len(e.scratch)
-	e.parts = append(e.parts, p)
-	if n := len(e.parts); e.sorted && n > 1 {
-		e.sorted = e.compare(e.parts[n-2], e.parts[n-1]) < 0
+	if raw == (row.Span{}) {
+		e.scratch = append(e.scratch, b...)
+		raw = row.Span{Start: end, End: len(e.scratch)}
+	}
+	e.order = append(e.order, place{number, len(e.parts)})
+	e.parts = append(e.parts, part{raw: raw, enc: row.Span{Start: start, End: end}})
+	e.bytes += end - start
+	if n := len(e.order); n > 1 {
+		e.bytes++
+		e.sorted = e.sorted && e.compare(e.order[n-2], e.order[n-1]) < 0
 	}
 }
 
-func (e *Encoder) compare(a, b part) int {
-	switch {
-	case a.score < b.score:
-		return -1
-	case a.score > b.score:
-		return 1
+func (e *Encoder) compare(a, b place) int {
+	if a.number != b.number {
+		_, less := bits.Sub64(a.number, b.number, 0)
+		return 1 - 2*int(less) // without a branch: it would be mispredicted half of the time
 	}
-	return bytes.Compare(e.scratch[a.raw.Start:a.raw.End], e.scratch[b.raw.Start:b.raw.End])
+	x, y := e.parts[a.part].raw, e.parts[b.part].raw
+	return bytes.Compare(e.scratch[x.Start:x.End], e.scratch[y.Start:y.End])
+}
+
+// prefix returns a number that orders byte strings as their first 8 bytes do.
+func prefix(b []byte) uint64 {
+	if len(b) >= 8 {
+		return binary.BigEndian.Uint64(b)
+	}
+	var w [8]byte
+	copy(w[:], b)
+	return binary.BigEndian.Uint64(w[:])
+}
+
+// ascending returns a number that orders scores as they are.
+func ascending(score float64) uint64 {
+	n := math.Float64bits(score + 0) // -0 equals 0
+	if n>>63 != 0 {
+		return ^n
+	}
+	return n | 1<<63
 }
 
 func (e *Encoder) separate() {
