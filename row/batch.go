@@ -167,5 +167,8 @@ func (b *Batch) TextAt(c, i int) []byte {
 		return nil
 	}
 	s := v.Spans[i]
+	if s.Start == s.End {
+		return []byte{} // the arena may be nil
+	}
 	return b.Text[s.Start:s.End:s.End]
 }
