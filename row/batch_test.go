@@ -24,10 +24,10 @@ var everyType = &row.Table{
 	},
 }
 
-// appendFull adds a row whose columns are all set.
-func appendFull(b *row.Batch, key string) {
+// appendFull adds the row of player:1, whose columns are all set.
+func appendFull(b *row.Batch) {
 	b.AppendInt(0, 7)
-	b.AppendText(1, key)
+	b.AppendText(1, "player:1")
 	b.AppendInt(2, 1)
 	b.AppendFloat(3, 1.5)
 	b.AppendText(4, "12.50")
@@ -40,7 +40,7 @@ func appendFull(b *row.Batch, key string) {
 
 func TestBatch(t *testing.T) {
 	b := row.NewBatch(everyType)
-	appendFull(b, "player:1")
+	appendFull(b)
 	b.AppendInt(0, 7)
 	b.AppendText(1, "")
 	b.EndRow(row.Delete)
@@ -109,7 +109,7 @@ func TestBatch_TextAt_empty(t *testing.T) {
 
 func TestBatch_DropRow(t *testing.T) {
 	b := row.NewBatch(everyType)
-	appendFull(b, "player:1")
+	appendFull(b)
 	hash, text := b.Hash[0], len(b.Text)
 	for columns := range everyType.Columns {
 		start := len(b.Text)
@@ -129,7 +129,7 @@ func TestBatch_DropRow(t *testing.T) {
 		}
 		b.DropRow(len(b.Text)) // nothing to drop
 	}
-	appendFull(b, "player:1")
+	appendFull(b)
 	if b.Hash[1] != hash || b.HashRow(0) != hash || string(b.TextAt(1, 1)) != "player:1" || string(b.TextAt(6, 1)) != `{"a":1}` {
 		t.Errorf("the row after dropped ones: hash %x, want %x, key %q", b.Hash[1], hash, b.TextAt(1, 1))
 	}
@@ -140,7 +140,7 @@ func TestBatch_Release(t *testing.T) {
 	narrow := &row.Table{Name: "narrow", Keys: 1, Columns: []row.Column{{Name: "key", Type: row.Double}}}
 	other := &row.Table{Name: "other", Keys: 1, Columns: []row.Column{{Name: "key", Type: row.String}, {Name: "value", Type: row.Int}, {Name: "text", Type: row.JSON}}}
 	fresh := row.NewBatch(everyType)
-	appendFull(fresh, "player:1")
+	appendFull(fresh)
 	for range 50 {
 		for _, table := range []*row.Table{everyType, narrow, other, everyType, other, narrow} {
 			b := row.NewBatch(table)
@@ -155,7 +155,7 @@ func TestBatch_Release(t *testing.T) {
 			}
 			switch table {
 			case everyType:
-				appendFull(b, "player:1")
+				appendFull(b)
 				if b.Hash[0] != fresh.Hash[0] || b.HashKey(0) != fresh.HashKey(0) {
 					t.Fatalf("hash %x in a reused batch, %x in a fresh one", b.Hash[0], fresh.Hash[0])
 				}
@@ -176,7 +176,7 @@ func TestBatch_Release(t *testing.T) {
 func TestBatch_Bytes(t *testing.T) {
 	b := row.NewBatch(everyType)
 	empty := b.Bytes()
-	appendFull(b, "player:1")
+	appendFull(b)
 	one := b.Bytes()
 	if empty != 0 || one < 100 || one > 500 {
 		t.Errorf("Bytes: %d when empty, %d with one row", empty, one)

@@ -63,10 +63,10 @@ func TestBatch_HashRow_differs(t *testing.T) {
 	seen := map[uint64]string{}
 	for _, key := range []string{"", "a", "b", "\x00"} {
 		for _, whole := range []any{nil, 0, 1, -1, 0x6e756c6c, math.MaxInt64} {
-			for _, real := range []any{nil, 0.0, math.Copysign(0, -1), 1.0, math.NaN()} {
+			for _, number := range []any{nil, 0.0, math.Copysign(0, -1), 1.0, math.NaN()} {
 				for _, text := range []any{nil, "", "a", "b"} {
-					got, _ := hashRow(key, whole, real, text)
-					row := fmt.Sprintf("%q %v %v %#v", key, whole, real, text)
+					got, _ := hashRow(key, whole, number, text)
+					row := fmt.Sprintf("%q %v %v %#v", key, whole, number, text)
 					if other, ok := seen[got]; ok {
 						t.Errorf("rows %s and %s have the same hash", row, other)
 					}
@@ -119,9 +119,6 @@ func TestBatch_HashKey_composite(t *testing.T) {
 			t.Errorf("keys %d and %d have the same hash", i, j)
 		}
 		seen[b.HashKey(i)] = i
-	}
-	if b.HashKey(0) != b.HashKey(0) {
-		t.Error("HashKey differs from itself")
 	}
 }
 
