@@ -165,15 +165,14 @@ func TestDecoder_Dump_visitorFails(t *testing.T) {
 	var d rdb.Decoder
 	for _, e := range append(encodings, streams...) {
 		calls := 0
-		for limit := 0; ; limit++ {
-			f := &failing{left: limit}
+		for ; ; calls++ {
+			f := &failing{left: calls}
 			err := d.Dump(seal(e.version, e.body), keyOf(readAt), f)
 			if err == nil {
-				calls = limit
 				break
 			}
 			if !errors.Is(err, errVisitor) || f.left != -1 {
-				t.Fatalf("%s, failing at call %d: %v after %d more calls", e.name, limit, err, -1-f.left)
+				t.Fatalf("%s, failing at call %d: %v after %d more calls", e.name, calls, err, -1-f.left)
 			}
 		}
 		if want := len(e.want.Elements) + 2; calls != want {

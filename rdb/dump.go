@@ -48,6 +48,7 @@ func (d *Decoder) Dump(payload []byte, k value.Key, v value.Visitor) error {
 	if sum := binary.LittleEndian.Uint64(payload[len(payload)-8:]); sum != 0 && sum != crc64(payload[:len(payload)-8]) {
 		return &CorruptError{At: len(payload) - 8, What: "the checksum does not match"}
 	}
+	k.Module = ""
 	d.c, d.k, d.v, d.now = cursor{b: body}, k, v, math.MinInt64
 	if !k.ReadAt.IsZero() {
 		d.now = k.ReadAt.UnixMilli()

@@ -225,7 +225,7 @@ var encodings = []encoded{
 	},
 	{
 		name: "key with metadata", version: 13, newer: true,
-		body: join(243, 2, "clas", 2, 5, 0, "CLAS", 5, str("x"), 0, 0, str("hello")),
+		body: join(243, 2, "abcd", 2, 5, 0, "efgh", 5, str("x"), 0, 0, str("hello")),
 		want: visit{Type: "string", Elements: quoted("hello")},
 	},
 }

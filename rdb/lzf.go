@@ -14,7 +14,8 @@ const (
 	// longest match takes 3 bytes.
 	lzfMaxExpansion = lzfMaxMatch / 3
 
-	// lzfSlack is how far runs are copied beyond their end, in steps of 16 bytes.
+	// lzfSlack is how far a run may be copied beyond its end: it is copied in steps
+	// of 16 bytes.
 	lzfSlack = 16
 )
 
@@ -33,58 +34,52 @@ func lzf(dst, src []byte) bool {
 	end := len(dst) - lzfSlack
 	in, out := 0, 0
 	for in < len(src) {
-		run := int(src[in])
+		control := int(src[in])
 		in++
-		if run < lzfMaxLiteral {
-			run++
-			if run > len(src)-in || run > end-out {
+		if control < lzfMaxLiteral {
+			n := control + 1
+			if n > len(src)-in || n > end-out {
 				return false
 			}
-			if len(src)-in >= 2*16 {
+			if n <= 16 && in+16 <= len(src) {
 				copy16(dst[out:], src[in:])
-				if run > 16 {
-					copy16(dst[out+16:], src[in+16:])
-				}
 			} else {
-				copy(dst[out:], src[in:in+run])
+				copy(dst[out:], src[in:in+n])
 			}
-			in += run
-			out += run
+			in += n
+			out += n
 			continue
 		}
-		length := run >> 5
-		if length == 7 && in < len(src) {
-			length += int(src[in])
+		n := control>>5 + 2
+		if n == 7+2 && in < len(src) {
+			n += int(src[in])
 			in++
 		}
-		length += 2
 		if in == len(src) {
 			return false
 		}
-		from := out - (run&31)<<8 - int(src[in]) - 1
+		distance := (control&31)<<8 + int(src[in]) + 1
 		in++
-		if from < 0 || length > end-out {
+		if distance > out || n > end-out {
 			return false
 		}
-		copyWithin(dst, out, from, length)
-		out += length
+		from := out - distance
+		switch {
+		case n <= 16 && n <= distance:
+			copy16(dst[out:], dst[from:])
+		case distance >= 16:
+			for i := 0; i < n; i += 16 {
+				copy16(dst[out+i:], dst[from+i:])
+			}
+		default: // what is copied is copied again
+			for i := range n {
+				dst[out+i] = dst[from+i]
+			}
+		}
+		out += n
 	}
 	return out == end
 }
 
-// copyWithin copies n bytes of b at from to a later place as if byte by byte:
-// where they overlap, what was copied is copied again. It may overwrite 15 bytes
-// more.
-func copyWithin(b []byte, to, from, n int) {
-	if to-from < 16 {
-		for i := range n {
-			b[to+i] = b[from+i]
-		}
-		return
-	}
-	for i := 0; i < n; i += 16 {
-		copy16(b[to+i:], b[from+i:])
-	}
-}
-
+// copy16 copies 16 bytes, as one whole even if dst and src overlap.
 func copy16(dst, src []byte) { *(*[16]byte)(dst) = [16]byte(src) }

@@ -32,8 +32,9 @@ var (
 		str("g"), length(1000), 6, 2, 2, idBytes(1000, 5), little(8, 77), 1, idBytes(1000, 6), little(8, 77), 1,
 		1, str("c"), little(8, 78), little(8, 79), 1, idBytes(1000, 5), 1, idBytes(1000, 6),
 	)
-	state1   = join(3, length(1300), 4)                                                             // number of entries, last ID
-	state2   = join(state1, length(1000), 5, length(1001), 0, 4)                                    // first ID, greatest deleted ID, entries added
+	state1   = join(3, length(1300), 4)                          // number of entries, last ID
+	state2   = join(state1, length(1000), 5, length(1001), 0, 4) // first ID, greatest deleted ID, entries added
+	state4   = join(4, 0x81, big(8, 1<<63), 0x81, big(8, 1<<63), length(1000), 5, length(1001), 0, 5)
 	producer = join(length(100), length(100), 1, str("p"), 2, str("i"), 1, 0, str("j"), 2, 0, 2, 1) // duration, size, producers, added, duplicates
 )
 
@@ -46,7 +47,7 @@ var streams = []encoded{
 	{name: "stream 5", version: 14, body: join(27, 1, node, state2, 1, group5, producer), want: visit{Type: "stream", Elements: nodeEntries}, newer: true},
 	{
 		name: "stream 2, two nodes", version: 10,
-		body: join(19, 2, node, str(idBytes(1<<63, 1<<63)), str(listpack(1, 0, 0, 0, 2, 0, 0, 3)), state2, 0),
+		body: join(19, 2, node, str(idBytes(1<<63, 1<<63)), str(listpack(1, 0, 0, 0, 2, 0, 0, 3)), state4, 0),
 		want: visit{Type: "stream", Elements: append(nodeEntries[:3:3], "9223372036854775808-9223372036854775808")},
 	},
 }

@@ -2,7 +2,6 @@ package rdb
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/keylift/keylift/value"
 )
@@ -101,9 +100,4 @@ func (d *Decoder) scored(member []byte, score float64) error {
 		return d.corrupt("a score is not a number")
 	}
 	return d.v.Scored(member, score)
-}
-
-func parseScore(text []byte) (float64, bool) {
-	f, err := strconv.ParseFloat(string(text), 64)
-	return f, err == nil
 }
