@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -36,14 +37,14 @@ type chunker struct {
 }
 
 // readBig reads j in chunks, a big key at a time.
-func (f *fetcher) readBig(j *job) error {
+func (f *fetcher) readBig(ctx context.Context, j *job) error {
 	f.r.bigKeys.Lock()
 	defer f.r.bigKeys.Unlock()
 	for {
 		text := len(f.batch.Text)
-		err := f.readChunks(j)
+		err := f.readChunks(ctx, j)
 		if err == nil {
-			return f.emit()
+			return f.emit(ctx)
 		}
 		f.batch.DropRow(text)
 		refusal, refused := asReply(err)
@@ -61,18 +62,18 @@ func (f *fetcher) readBig(j *job) error {
 
 // readChunks reads j once. The error is errNone if the key is gone, errChanged if
 // what was read is not to be trusted.
-func (f *fetcher) readChunks(j *job) error {
+func (f *fetcher) readChunks(ctx context.Context, j *job) error {
 	c := &chunker{f: f, name: j.name, elements: firstElements}
 	b := f.r.session.client.B()
 	if f.r.session.server.can.watch && (j.tries == 0 || j.tries < maxTries-1 && !hasCursor(kindOf(j.kind))) {
-		if _, err := c.one(b.Watch().Key(j.name).Build()); err != nil {
+		if _, err := c.one(ctx, b.Watch().Key(j.name).Build()); err != nil {
 			return err
 		}
 		c.watched = true
 	}
-	err := c.readKey(j)
-	if err != nil && c.watched && f.r.ctx.Err() == nil {
-		_, unwatchErr := f.do(b.Unwatch().Build())
+	err := c.readKey(ctx, j)
+	if err != nil && c.watched && ctx.Err() == nil {
+		_, unwatchErr := f.do(ctx, b.Unwatch().Build())
 		return errors.Join(err, unwatchErr)
 	}
 	return err
@@ -83,11 +84,11 @@ func hasCursor(kind value.Type) bool {
 	return kind == value.Hash || kind == value.Set || kind == value.SortedSet
 }
 
-func (c *chunker) readKey(j *job) error {
+func (c *chunker) readKey(ctx context.Context, j *job) error {
 	sent := time.Now()
 	var expiry int64
 	var err error
-	if j.kind, expiry, err = c.state(); err != nil {
+	if j.kind, expiry, err = c.state(ctx); err != nil {
 		return err
 	}
 	f := c.f
@@ -96,7 +97,7 @@ func (c *chunker) readKey(j *job) error {
 		return errNone
 	}
 	k.Type = kindOf(j.kind)
-	if k.Elements, err = c.length(k.Type); err != nil {
+	if k.Elements, err = c.length(ctx, k.Type); err != nil {
 		return err
 	}
 	f.noteModule(&k, j.kind)
@@ -104,18 +105,18 @@ func (c *chunker) readKey(j *job) error {
 	if err := f.shaper.Begin(k); err != nil {
 		return err
 	}
-	if err := c.read(k.Type); err != nil {
+	if err := c.read(ctx, k.Type); err != nil {
 		return err
 	}
-	if err := c.confirm(j.kind); err != nil {
+	if err := c.confirm(ctx, j.kind); err != nil {
 		return err
 	}
 	return f.end(j, value.Unknown)
 }
 
 // state returns the type and the expiry of the key; errNone if it is gone.
-func (c *chunker) state() (kind string, expiry int64, err error) {
-	replies, err := c.f.do(c.f.expiry(c.name), c.f.r.session.client.B().Type().Key(c.name).Build())
+func (c *chunker) state(ctx context.Context) (kind string, expiry int64, err error) {
+	replies, err := c.f.do(ctx, c.f.expiry(c.name), c.f.r.session.client.B().Type().Key(c.name).Build())
 	if err != nil {
 		return "", 0, err
 	}
@@ -132,10 +133,10 @@ func (c *chunker) state() (kind string, expiry int64, err error) {
 }
 
 // confirm asks, after the last chunk, whether what was read may be kept.
-func (c *chunker) confirm(kind string) error {
+func (c *chunker) confirm(ctx context.Context, kind string) error {
 	b := c.f.r.session.client.B()
 	if c.watched {
-		replies, err := c.f.do(b.Multi().Build(), b.Exec().Build())
+		replies, err := c.f.do(ctx, b.Multi().Build(), b.Exec().Build())
 		if err != nil {
 			return err
 		}
@@ -145,7 +146,7 @@ func (c *chunker) confirm(kind string) error {
 		}
 		return err
 	}
-	now, _, err := c.state()
+	now, _, err := c.state(ctx)
 	if err == nil && now != kind {
 		return errChanged
 	}
@@ -182,11 +183,11 @@ func lengthOf(b rueidis.Builder, kind value.Type, name string) rueidis.Completed
 // length returns how many elements the key has now, or bytes if it is a string;
 // -1 where the server does not tell. It is the size of a value too long to be
 // read to its end.
-func (c *chunker) length(kind value.Type) (int, error) {
+func (c *chunker) length(ctx context.Context, kind value.Type) (int, error) {
 	if !hasLength(kind) {
 		return -1, nil
 	}
-	m, err := c.one(lengthOf(c.f.r.session.client.B(), kind, c.name))
+	m, err := c.one(ctx, lengthOf(c.f.r.session.client.B(), kind, c.name))
 	if refusal, refused := asReply(err); refused && !isWrongType(refusal) && !unavailable(refusal) {
 		return -1, nil
 	}
@@ -198,8 +199,8 @@ func (c *chunker) length(kind value.Type) (int, error) {
 }
 
 // one sends one command. An error reply is an error.
-func (c *chunker) one(command rueidis.Completed) (rueidis.RedisMessage, error) {
-	replies, err := c.f.do(command)
+func (c *chunker) one(ctx context.Context, command rueidis.Completed) (rueidis.RedisMessage, error) {
+	replies, err := c.f.do(ctx, command)
 	if err != nil {
 		return rueidis.RedisMessage{}, err
 	}
@@ -208,31 +209,31 @@ func (c *chunker) one(command rueidis.Completed) (rueidis.RedisMessage, error) {
 
 // read feeds the shaper chunk by chunk, until the end or until the value is too
 // long to be kept.
-func (c *chunker) read(kind value.Type) error {
+func (c *chunker) read(ctx context.Context, kind value.Type) error {
 	switch kind {
 	case value.String:
-		return c.readString()
+		return c.readString(ctx)
 	case value.List:
-		return c.readList()
+		return c.readList(ctx)
 	case value.Stream:
-		return c.readStream()
+		return c.readStream(ctx)
 	case value.SortedSet:
 		if c.watched {
-			return c.readRanks()
+			return c.readRanks(ctx)
 		}
-		return c.followCursor(kind)
+		return c.followCursor(ctx, kind)
 	case value.Hash, value.Set:
-		return c.followCursor(kind)
+		return c.followCursor(ctx, kind)
 	}
 	return nil // a module's
 }
 
 func (c *chunker) full() bool { return c.f.shaper.Oversized() }
 
-func (c *chunker) readString() error {
+func (c *chunker) readString(ctx context.Context) error {
 	b := c.f.r.session.client.B()
 	for at := int64(0); !c.full(); at += pieceBytes {
-		m, err := c.one(b.Getrange().Key(c.name).Start(at).End(at + pieceBytes - 1).Build())
+		m, err := c.one(ctx, b.Getrange().Key(c.name).Start(at).End(at+pieceBytes-1).Build())
 		if err != nil {
 			return err
 		}
@@ -250,11 +251,11 @@ func (c *chunker) readString() error {
 	return nil
 }
 
-func (c *chunker) readList() error {
+func (c *chunker) readList(ctx context.Context) error {
 	b := c.f.r.session.client.B()
 	for at := 0; !c.full(); {
 		n := c.elements
-		m, err := c.one(b.Lrange().Key(c.name).Start(int64(at)).Stop(int64(at + n - 1)).Build())
+		m, err := c.one(ctx, b.Lrange().Key(c.name).Start(int64(at)).Stop(int64(at+n-1)).Build())
 		if err != nil {
 			return err
 		}
@@ -276,11 +277,11 @@ func (c *chunker) readList() error {
 	return nil
 }
 
-func (c *chunker) readStream() error {
+func (c *chunker) readStream(ctx context.Context) error {
 	b := c.f.r.session.client.B()
 	for from := (value.StreamID{}); !c.full(); {
 		n := c.elements
-		m, err := c.one(b.Xrange().Key(c.name).Start(string(from.Append(nil))).End("+").Count(int64(n)).Build())
+		m, err := c.one(ctx, b.Xrange().Key(c.name).Start(string(from.Append(nil))).End("+").Count(int64(n)).Build())
 		if err != nil {
 			return err
 		}
@@ -302,11 +303,11 @@ func (c *chunker) readStream() error {
 
 // readRanks reads a sorted set that does not change, which costs the server a
 // fraction of what its cursor does.
-func (c *chunker) readRanks() error {
+func (c *chunker) readRanks(ctx context.Context) error {
 	b := c.f.r.session.client.B()
 	for at := 0; !c.full(); {
 		n := c.elements
-		m, err := c.one(b.Zrange().Key(c.name).Min(strconv.Itoa(at)).Max(strconv.Itoa(at + n - 1)).Withscores().Build())
+		m, err := c.one(ctx, b.Zrange().Key(c.name).Min(strconv.Itoa(at)).Max(strconv.Itoa(at+n-1)).Withscores().Build())
 		if err != nil {
 			return err
 		}
@@ -324,7 +325,7 @@ func (c *chunker) readRanks() error {
 }
 
 // followCursor follows HSCAN, SSCAN or ZSCAN.
-func (c *chunker) followCursor(kind value.Type) error {
+func (c *chunker) followCursor(ctx context.Context, kind value.Type) error {
 	b := c.f.r.session.client.B()
 	width := 2
 	if kind == value.Set {
@@ -341,7 +342,7 @@ func (c *chunker) followCursor(kind value.Type) error {
 		default:
 			command = b.Zscan().Key(c.name).Cursor(cursor).Count(count).Build()
 		}
-		m, err := c.one(command)
+		m, err := c.one(ctx, command)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,8 @@ type dialer struct {
 
 	mu     sync.Mutex
 	conns  []net.Conn
-	sealed bool
+	sealed bool // no more connections
+	closed bool // nor those that there were
 }
 
 // dial is the rueidis client's way to a connection. The client dials again
@@ -38,21 +39,25 @@ func (d *dialer) dial(ctx context.Context, address string) (net.Conn, error) {
 	if sealed {
 		return nil, errReplaced
 	}
-	plain := &net.Dialer{Timeout: d.timeout}
-	var conn net.Conn
-	var err error
-	if d.tls != nil {
-		conn, err = (&tls.Dialer{NetDialer: plain, Config: d.tls}).DialContext(ctx, d.network, address)
-	} else {
-		conn, err = plain.DialContext(ctx, d.network, address)
-	}
+	conn, err := d.plain(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return nil, errors.Join(errReplaced, conn.Close())
+	}
 	d.conns = append(d.conns, conn)
 	return conn, nil
+}
+
+func (d *dialer) plain(ctx context.Context, address string) (net.Conn, error) {
+	plain := &net.Dialer{Timeout: d.timeout}
+	if d.tls == nil {
+		return plain.DialContext(ctx, d.network, address)
+	}
+	return (&tls.Dialer{NetDialer: plain, Config: d.tls}).DialContext(ctx, d.network, address)
 }
 
 func (d *dialer) seal() {
@@ -63,9 +68,9 @@ func (d *dialer) seal() {
 
 // close breaks every connection off; reads in progress return at once.
 func (d *dialer) close() {
-	d.seal()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.sealed, d.closed = true, true
 	for _, c := range d.conns {
 		_ = c.Close() // nothing was written that could be lost
 	}
@@ -96,8 +101,12 @@ func (n *node) connect(ctx context.Context) (*session, error) {
 		Username:    o.Username,
 		Password:    o.Password,
 		ClientName:  clientName,
-		DialCtxFn: func(ctx context.Context, address string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
-			return d.dial(ctx, address)
+		DialCtxFn: func(dialing context.Context, address string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			// The client dials its first connection without the context.
+			dialing, cancel := context.WithCancel(dialing)
+			defer cancel()
+			defer context.AfterFunc(ctx, cancel)()
+			return d.dial(dialing, address)
 		},
 		Dialer:              net.Dialer{Timeout: o.ConnectTimeout},
 		ConnWriteTimeout:    o.IOTimeout,
@@ -113,9 +122,7 @@ func (n *node) connect(ctx context.Context) (*session, error) {
 	if !o.manyDatabases() {
 		option.SelectDB = o.Databases[0]
 	}
-	// The client dials without a context: cancelling breaks the connection.
-	stop := context.AfterFunc(ctx, d.close)
-	defer stop()
+	defer context.AfterFunc(ctx, d.close)()
 	client, err := rueidis.NewClient(option)
 	s := &session{dialer: d, client: client}
 	if err == nil {

@@ -14,14 +14,14 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// An outageError says that the server cannot be read now, and perhaps later.
+// An outageError says that the server cannot be read now, and perhaps later. It
+// does not unwrap: a connection that ends with io.EOF is not a reader's end.
 type outageError struct {
 	node string
 	err  error
 }
 
 func (e *outageError) Error() string   { return fmt.Sprintf("%s: %v", e.node, e.err) }
-func (e *outageError) Unwrap() error   { return e.err }
 func (e *outageError) Retryable() bool { return true }
 
 // A replacedError says that connections to one address led to two processes.
@@ -43,12 +43,18 @@ func unavailable(e *rueidis.RedisError) bool {
 
 // readError puts an error of a session into the terms of the contract.
 func (n *node) readError(err error) error {
-	var replaced *replacedError
-	if errors.As(err, &replaced) {
+	if replaced, ok := errors.AsType[*replacedError](err); ok {
 		return &source.PositionLostError{Reason: replaced.Error()}
 	}
 	if answer, ok := asReply(err); ok && !unavailable(answer) {
 		return n.refusal(answer)
+	}
+	return n.outage(err)
+}
+
+func (n *node) outage(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the server closed the connection")
 	}
 	return &outageError{node: n.options.Address, err: err}
 }
@@ -58,7 +64,7 @@ func (n *node) readError(err error) error {
 func (n *node) connectError(err error) error {
 	if answer, ok := asReply(err); ok {
 		if unavailable(answer) && !strings.HasPrefix(answer.Error(), "NOAUTH") {
-			return &outageError{node: n.options.Address, err: err}
+			return n.outage(err)
 		}
 		return n.refusal(answer)
 	}
@@ -81,7 +87,7 @@ func (n *node) connectError(err error) error {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return n.access("no answer within the timeout; check host and port, and the firewalls between")
 	}
-	return &outageError{node: n.options.Address, err: err}
+	return n.outage(err)
 }
 
 // tlsHint returns what to do about a failure of TLS; empty if err is none.
@@ -127,11 +133,8 @@ func (n *node) access(format string, args ...any) error {
 
 // asReply returns the error reply that err is about, but not nil replies.
 func asReply(err error) (*rueidis.RedisError, bool) {
-	var answer *rueidis.RedisError
-	if errors.As(err, &answer) && !answer.IsNil() {
-		return answer, true
-	}
-	return nil, false
+	answer, ok := errors.AsType[*rueidis.RedisError](err)
+	return answer, ok && !answer.IsNil()
 }
 
 func isWrongType(e *rueidis.RedisError) bool { return strings.HasPrefix(e.Error(), "WRONGTYPE") }

@@ -57,50 +57,54 @@ type fetcher struct {
 }
 
 // fetch is a worker: it reads pages until there are no more.
-func (r *reader) fetch() error {
+func (r *reader) fetch(ctx context.Context) error {
 	f := &fetcher{r: r, shaper: table.NewValueShaper(r.table, r.source.options.MaxValueBytes)}
 	for p := range r.work {
-		if err := f.read(p); err != nil {
+		if err := f.read(ctx, p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read reads the keys of p and fills its batches.
-func (f *fetcher) read(p *page) error {
-	defer close(p.batches)
+// read reads the keys of p and fills its batches. Only the page's true end closes
+// them: after a failure, nothing may follow.
+func (f *fetcher) read(ctx context.Context, p *page) error {
 	f.page = p
 	f.newBatch()
 	f.classify(p.keys)
 	for len(f.jobs) > 0 {
-		if err := f.round(); err != nil {
+		if err := f.round(ctx); err != nil {
 			return err
 		}
 		f.jobs, f.again = f.again, f.jobs[:0]
 	}
 	for i := range f.big {
-		if err := f.readBig(&f.big[i]); err != nil {
+		if err := f.readBig(ctx, &f.big[i]); err != nil {
 			return err
 		}
 	}
 	f.big = f.big[:0]
-	return f.finish()
+	if err := f.finish(ctx); err != nil {
+		return err
+	}
+	close(p.batches)
+	return nil
 }
 
 // round reads every job once. What has to be read another way is in again.
-func (f *fetcher) round() error {
+func (f *fetcher) round(ctx context.Context) error {
 	f.typed = f.typed[:0]
-	if err := f.askTypes(); err != nil {
+	if err := f.askTypes(ctx); err != nil {
 		return err
 	}
-	if err := f.askSizes(); err != nil {
+	if err := f.askSizes(ctx); err != nil {
 		return err
 	}
-	if err := f.readStreamed(); err != nil {
+	if err := f.readStreamed(ctx); err != nil {
 		return err
 	}
-	return f.readTyped()
+	return f.readTyped(ctx)
 }
 
 // classify guesses how each key is best read.
@@ -130,11 +134,11 @@ func (f *fetcher) begin() {
 
 // send sends the pipeline; its next reply is that of the first command added
 // after begin.
-func (f *fetcher) send() error {
-	if err := f.r.ctx.Err(); err != nil {
-		return context.Cause(f.r.ctx)
+func (f *fetcher) send(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
 	}
-	f.pipe.send(f.r.ctx, f.r.session.client)
+	f.pipe.send(ctx, f.r.session.client)
 	if f.r.source.options.manyDatabases() {
 		if _, err := f.pipe.next(); err != nil {
 			return fmt.Errorf("select database %d: %w", f.page.database, err)
@@ -144,7 +148,7 @@ func (f *fetcher) send() error {
 }
 
 // readStreamed reads the values of the jobs whose replies are plain strings.
-func (f *fetcher) readStreamed() error {
+func (f *fetcher) readStreamed(ctx context.Context) error {
 	o := &f.r.source.options
 	limit := max(minPipeBytes, int64(o.BatchSize)*bytesPerKey)
 	for rest := f.jobs; len(rest) > 0; {
@@ -163,7 +167,7 @@ func (f *fetcher) readStreamed() error {
 		}
 		if n > 0 {
 			sent := time.Now()
-			if err := f.send(); err != nil {
+			if err := f.send(ctx); err != nil {
 				return err
 			}
 			for i := range rest[:end] {
@@ -173,7 +177,7 @@ func (f *fetcher) readStreamed() error {
 					}
 				}
 			}
-			if err := f.emit(); err != nil {
+			if err := f.emit(ctx); err != nil {
 				return err
 			}
 		}
@@ -346,12 +350,12 @@ func (f *fetcher) newBatch() {
 }
 
 // emit hands the batch on when it is full.
-func (f *fetcher) emit() error {
+func (f *fetcher) emit(ctx context.Context) error {
 	if f.batch.Bytes() < f.r.batchBytes {
 		return nil
 	}
 	f.batch.After = row.Position{Generation: f.r.generation}
-	if err := f.deliver(); err != nil {
+	if err := f.deliver(ctx); err != nil {
 		return err
 	}
 	f.newBatch()
@@ -359,19 +363,19 @@ func (f *fetcher) emit() error {
 }
 
 // finish hands on the last batch of the page, which may be empty.
-func (f *fetcher) finish() error {
+func (f *fetcher) finish(ctx context.Context) error {
 	f.batch.After, f.batch.Closes = f.page.after, f.page.closes
 	if f.batch.Closes == row.Snapshot {
 		f.batch.Scope = f.r.source.filter.scope(f.r.start.Databases, f.r.table)
 	}
-	return f.deliver()
+	return f.deliver(ctx)
 }
 
-func (f *fetcher) deliver() error {
+func (f *fetcher) deliver(ctx context.Context) error {
 	select {
 	case f.page.batches <- f.batch:
 		return nil
-	case <-f.r.ctx.Done():
-		return context.Cause(f.r.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

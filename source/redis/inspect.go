@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/keylift/keylift/source"
 )
@@ -18,17 +20,146 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	sv := &ss.server
 	report := &source.Report{
 		Mode:   "scan",
-		Reason: "each key is read at its own moment; deletes are found at the end of each complete snapshot",
-		Nodes:  []source.Node{{Address: s.options.Address, Version: sv.product + " " + sv.version, RunID: sv.runID, Role: sv.role}},
+		Reason: "it is the mode that this release has: each key is read at its own moment, and deletes are found when a snapshot is complete",
+		Nodes:  []source.Node{{Address: s.options.Address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
 	}
+	counts := keyspace(sv.info)
 	for _, db := range s.databases(sv) {
-		report.Keys += keyspace(sv.info)[db]
+		report.Keys += counts[db]
 	}
-	report.Findings = append(report.Findings, source.Finding{
-		Name: "connect", Detail: fmt.Sprintf("%s %s, %s, round trip %s", sv.product, sv.version, sv.role, sv.rtt),
-	})
+	i := &inspection{report: report, server: sv}
+	i.ok("connect", fmt.Sprintf("%s, %s, round trip %s", sv.name(), sv.role, sv.rtt.Round(time.Microsecond)))
 	if err := s.node.readable(sv); err != nil {
-		report.Findings = append(report.Findings, source.Finding{Name: "server", Level: source.Fail, Detail: err.Error()})
+		i.add("server", source.Fail, err.Error())
+		return report, nil
 	}
+	i.values()
+	i.sizes()
+	i.expiries()
+	i.positions()
+	i.courtesy()
+	i.condition(ctx, ss)
 	return report, nil
+}
+
+func (s *server) name() string { return strings.TrimSpace(s.product + " " + s.version) }
+
+// An inspection collects findings about one server.
+type inspection struct {
+	report *source.Report
+	server *server
+}
+
+func (i *inspection) add(name string, level source.Level, detail string) {
+	i.report.Findings = append(i.report.Findings, source.Finding{Name: name, Level: level, Detail: detail})
+}
+
+func (i *inspection) ok(name, detail string) { i.add(name, source.OK, detail) }
+
+// missing returns those of the commands that were refused.
+func (i *inspection) missing(commands ...string) []string {
+	var missing []string
+	for _, c := range commands {
+		if _, refused := i.server.can.refused[c]; refused {
+			missing = append(missing, c)
+		}
+	}
+	return missing
+}
+
+const grant = "grant what is missing (docs/permissions.md has the rule)"
+
+var (
+	typedCommands = []string{"TYPE", "GET", "HGETALL", "LRANGE", "SMEMBERS", "ZRANGE", "XRANGE"}
+	chunkCommands = []string{"TYPE", "GETRANGE", "LRANGE", "XRANGE", "HSCAN", "SSCAN", "ZSCAN", "STRLEN", "HLEN", "LLEN", "SCARD", "ZCARD", "XLEN"}
+)
+
+// values tells how values will be read.
+func (i *inspection) values() {
+	can := &i.server.can
+	missing := i.missing(typedCommands...)
+	switch {
+	case can.dump && len(missing) == 0:
+		i.ok("permission DUMP", "values are read by DUMP, and by typed commands where DUMP does not serve")
+	case can.dump:
+		i.add("permission DUMP", source.Warn, fmt.Sprintf("values are read by DUMP, but %s not permitted: "+
+			"keys whose encoding is newer than this release are set aside; %s", listed(missing), grant))
+	case len(missing) == 0:
+		i.add("permission DUMP", source.Warn, "DUMP is not permitted: values are read by typed commands, which takes the server about twice the time; "+grant)
+	default:
+		i.add("permission DUMP", source.Fail, fmt.Sprintf("DUMP is not permitted, and %s not either: keys of some types cannot be read; %s", listed(missing), grant))
+	}
+	if !can.getRange {
+		i.add("permission GETRANGE", source.Warn, "GETRANGE is not permitted: short strings take the server longer, and long ones cannot be read in pieces; "+grant)
+	}
+}
+
+// sizes tells how big keys are found and read.
+func (i *inspection) sizes() {
+	if !i.server.can.memoryUsage {
+		i.add("permission MEMORY USAGE", source.Warn, "MEMORY USAGE is not permitted: big keys are told by their number of elements, which takes another round trip; "+grant)
+	}
+	switch missing := i.missing(chunkCommands...); {
+	case len(missing) > 0:
+		i.add("permission for big keys", source.Warn, fmt.Sprintf("%s not permitted: some big keys are set aside; %s", listed(missing), grant))
+	case !i.server.can.watch:
+		i.add("permission for big keys", source.Warn, "WATCH, MULTI, EXEC or UNWATCH is not permitted: a big key that changes while it is read "+
+			"may be read half before and half after; "+grant)
+	default:
+		i.ok("permission for big keys", "big keys are read in chunks and watched for changes")
+	}
+}
+
+func (i *inspection) expiries() {
+	switch {
+	case i.server.can.pexpiretime:
+		i.ok("permission PEXPIRETIME", "expiries are exact to the millisecond")
+	case i.server.major() < 7:
+		i.add("permission PEXPIRETIME", source.Warn, "the server is older than Redis 7.0 and has no PEXPIRETIME: expiries are exact to about a second")
+	default:
+		i.add("permission PEXPIRETIME", source.Warn, "PEXPIRETIME is not permitted: expiries are exact to about a second; "+grant)
+	}
+	if len(i.missing("TIME")) > 0 {
+		i.add("permission TIME", source.Warn, "TIME is not permitted: the column ttl depends on this machine's clock; "+grant)
+	}
+}
+
+func (i *inspection) positions() {
+	if i.server.runID == "" {
+		i.add("permission INFO", source.Warn, "INFO does not tell the server's run id: an interrupted snapshot starts over instead of going on, and a cluster is not recognised; "+grant)
+		return
+	}
+	i.ok("permission INFO", "an interrupted snapshot goes on where it was, as long as the server is not restarted")
+}
+
+// courtesy tells what reading does to the server's own bookkeeping.
+func (i *inspection) courtesy() {
+	policy := i.server.info["maxmemory_policy"]
+	evicting := i.server.info["maxmemory"] != "0" && (strings.Contains(policy, "lru") || strings.Contains(policy, "lfu"))
+	if i.server.can.noTouch {
+		i.ok("permission CLIENT NO-TOUCH", "reading leaves the idle times of keys as they are")
+	} else if evicting {
+		i.add("permission CLIENT NO-TOUCH", source.Warn, fmt.Sprintf("CLIENT NO-TOUCH is not available (Redis has it from 7.2 on) and maxmemory-policy is %s: "+
+			"reading makes every key look used just now, so eviction chooses worse for a while", policy))
+	}
+}
+
+// condition tells of the server's own state.
+func (i *inspection) condition(ctx context.Context, ss *session) {
+	if i.server.role == "replica" && i.server.info["master_link_status"] != "up" {
+		i.add("replication", source.Warn, "the server is a replica that has lost its primary: what it holds may be old")
+	}
+	b := ss.client.B()
+	setting, err := ss.client.Do(ctx, b.ConfigGet().Parameter("rdbcompression").Build()).AsStrMap()
+	if err == nil && setting["rdbcompression"] == "yes" && i.server.can.dump {
+		i.ok("advice rdbcompression", "the server compresses what it dumps, about a third of its work in a sync; CONFIG SET rdbcompression no spares it, and makes its RDB files larger")
+	}
+}
+
+func listed(commands []string) string {
+	if len(commands) == 1 {
+		return commands[0] + " is"
+	}
+	last := len(commands) - 1
+	return strings.Join(commands[:last], ", ") + " and " + commands[last] + " are"
 }

@@ -49,6 +49,9 @@ func (n *node) look(ctx context.Context, client rueidis.Client) (server, error) 
 	if err := s.measure(ctx, client); err != nil {
 		return s, err
 	}
+	if err := n.selectAll(ctx, client); err != nil {
+		return s, err
+	}
 	var err error
 	if s.can, err = try(ctx, client); err != nil {
 		return s, err
@@ -66,6 +69,23 @@ func (n *node) look(ctx context.Context, client rueidis.Client) (server, error) 
 		s.role = "replica"
 	}
 	return s, nil
+}
+
+// selectAll tries every database that was asked for, where there are several.
+func (n *node) selectAll(ctx context.Context, client rueidis.Client) error {
+	if !n.options.manyDatabases() {
+		return nil
+	}
+	databases := n.options.Databases
+	if n.options.AllDatabases {
+		databases = []int{0}
+	}
+	for _, db := range databases {
+		if err := client.Do(ctx, client.B().Select().Index(int64(db)).Build()).Error(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measure takes the round trip's time and the difference of the clocks.
@@ -141,13 +161,18 @@ func (s *server) major() int {
 // readable reports, as an error, why a server cannot be read.
 func (n *node) readable(s *server) error {
 	if s.loading() {
-		return &outageError{node: n.options.Address, err: errLoading}
+		return n.outage(errLoading)
 	}
 	if s.info["cluster_enabled"] == "1" {
 		return n.access("the server is part of a cluster, and clusters are not read yet: each node holds only some of the keys; use a standalone server")
 	}
-	if !s.can.pexpiretime && !s.can.pttl {
-		return n.access("neither PEXPIRETIME nor PTTL is permitted; grant one to the user (docs/permissions.md has the rule)")
+	switch {
+	case !s.can.scan:
+		return n.access("SCAN is not permitted (%s); grant it to the user (docs/permissions.md has the rule)", s.can.refused["SCAN"])
+	case !s.can.pexpiretime && !s.can.pttl:
+		return n.access("neither PEXPIRETIME nor PTTL is permitted (%s); grant one to the user (docs/permissions.md has the rule)", s.can.refused["PTTL"])
+	case !s.can.dump && !s.can.typeOf:
+		return n.access("neither DUMP nor TYPE is permitted (%s); grant DUMP to the user (docs/permissions.md has the rule)", s.can.refused["DUMP"])
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"errors"
 
 	"github.com/keylift/keylift/value"
@@ -23,7 +24,7 @@ type question struct {
 const questionsPerKey = 4
 
 // ask asks q about the jobs. Keys that are gone are no jobs any more.
-func (f *fetcher) ask(q question) error {
+func (f *fetcher) ask(ctx context.Context, q question) error {
 	kept := f.jobs[:0]
 	for rest := f.jobs; len(rest) > 0; {
 		end, asked := 0, 0
@@ -35,7 +36,7 @@ func (f *fetcher) ask(q question) error {
 			}
 		}
 		if asked > 0 {
-			if err := f.send(); err != nil {
+			if err := f.send(ctx); err != nil {
 				return err
 			}
 		}
@@ -88,12 +89,12 @@ func (f *fetcher) keep(it func(j *job) bool) {
 
 // askTypes asks for the type of the keys whose reading depends on it, and drops
 // the keys of types that are not read.
-func (f *fetcher) askTypes() error {
+func (f *fetcher) askTypes(ctx context.Context) error {
 	can, b := &f.r.session.server.can, f.r.session.client.B()
 	_, byServer := f.r.serverType()
 	filtering := len(f.r.source.filter.types) > 0 && !byServer && can.typeOf
 	sizing := !can.memoryUsage && can.typeOf
-	err := f.ask(question{
+	err := f.ask(ctx, question{
 		wanted: func(j *job) bool {
 			return j.kind == "" && (j.way == byType || filtering || sizing && j.way != byRange)
 		},
@@ -120,7 +121,7 @@ func (f *fetcher) askTypes() error {
 
 // askSizes asks for the size of the keys that could be big, and puts the big
 // ones aside to be read in chunks.
-func (f *fetcher) askSizes() error {
+func (f *fetcher) askSizes(ctx context.Context) error {
 	can, b := &f.r.session.server.can, f.r.session.client.B()
 	q := question{
 		wanted:  func(j *job) bool { return j.way != byRange && j.size == 0 },
@@ -134,7 +135,7 @@ func (f *fetcher) askSizes() error {
 	if !can.memoryUsage {
 		f.byLength(&q)
 	}
-	if err := f.ask(q); err != nil {
+	if err := f.ask(ctx, q); err != nil {
 		return err
 	}
 	f.keep(func(j *job) bool {

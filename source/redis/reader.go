@@ -28,7 +28,8 @@ type reader struct {
 	start      position // where reading starts
 	batchBytes int64    // a batch is handed on when it holds this much
 
-	ctx     context.Context // ends with the reader; its cause is what ended it
+	done    <-chan struct{} // closed when reading has failed or is closed
+	cause   func() error    // of that
 	cancel  context.CancelCauseFunc
 	group   errgroup.Group
 	unbind  func() bool
@@ -43,7 +44,7 @@ type page struct {
 	keys     []string
 	after    row.Position // behind the page
 	closes   row.Boundary
-	batches  chan *row.Batch // filled and closed by the worker that has the page
+	batches  chan *row.Batch // filled and, when complete, closed by the worker that has the page
 }
 
 // Every lane may have pagesAhead pages waiting, and a page that is being fetched
@@ -73,14 +74,16 @@ func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) 
 		}
 		return nil, s.node.readError(err)
 	}
-	r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	// The reader outlives the call that opens it.
+	reading, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	r.done, r.cancel, r.cause = reading.Done(), cancel, func() error { return context.Cause(reading) }
 	// Reads in progress are interrupted by breaking their connections.
-	r.unbind = context.AfterFunc(r.ctx, ss.dialer.close)
+	r.unbind = context.AfterFunc(reading, ss.dialer.close)
 	r.work = make(chan *page, lanes*pagesAhead)
 	r.ordered = make(chan *page, lanes*(pagesAhead+1))
-	r.group.Go(func() error { return r.guarded(r.scan) })
+	r.group.Go(func() error { return r.guarded(reading, r.scan) })
 	for range lanes {
-		r.group.Go(func() error { return r.guarded(r.fetch) })
+		r.group.Go(func() error { return r.guarded(reading, r.fetch) })
 	}
 	return r, nil
 }
@@ -128,8 +131,8 @@ func lanesFor(rtt time.Duration, batchSize int) int {
 }
 
 // guarded runs one goroutine of the reader; its error ends the reader.
-func (r *reader) guarded(run func() error) error {
-	err := run()
+func (r *reader) guarded(ctx context.Context, run func(context.Context) error) error {
+	err := run(ctx)
 	if err != nil {
 		r.cancel(err)
 	}
@@ -146,7 +149,7 @@ func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
 					return nil, io.EOF
 				}
 				r.current = p
-			case <-r.ctx.Done():
+			case <-r.done:
 				return nil, r.failure()
 			case <-ctx.Done():
 				return nil, context.Cause(ctx)
@@ -158,7 +161,7 @@ func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
 				return b, nil
 			}
 			r.current = nil
-		case <-r.ctx.Done():
+		case <-r.done:
 			return nil, r.failure()
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
@@ -168,7 +171,7 @@ func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
 
 // failure returns why the reader ended, in the terms of the contract.
 func (r *reader) failure() error {
-	err := context.Cause(r.ctx)
+	err := r.cause()
 	if errors.Is(err, errClosed) {
 		return err
 	}

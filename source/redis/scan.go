@@ -15,10 +15,19 @@ const (
 	pageScans = 16
 )
 
-// scan follows the cursor through every database and hands out pages.
-func (r *reader) scan() error {
-	defer close(r.ordered)
+// scan hands out the pages of the snapshot. Only their true end closes ordered:
+// a failure must not look like it.
+func (r *reader) scan(ctx context.Context) error {
 	defer close(r.work)
+	if err := r.handAll(ctx); err != nil {
+		return err
+	}
+	close(r.ordered)
+	return nil
+}
+
+// handAll follows the cursor through every database.
+func (r *reader) handAll(ctx context.Context) error {
 	at := r.start
 	seen := make(map[string]struct{}, pageKeys)
 	for i, db := range at.Databases {
@@ -28,7 +37,7 @@ func (r *reader) scan() error {
 		at.Database = db
 		for more := true; more; {
 			p := &page{database: db, closes: row.Commit, batches: make(chan *row.Batch, batchesAhead)}
-			if err := r.fill(p, &at, seen); err != nil {
+			if err := r.fill(ctx, p, &at, seen); err != nil {
 				return err
 			}
 			more = at.Cursor != 0
@@ -36,16 +45,16 @@ func (r *reader) scan() error {
 				at.Database = at.Databases[i+1]
 			}
 			if !more && i+1 == len(at.Databases) {
-				return r.hand(r.last(p, at))
+				return r.hand(ctx, r.last(p, at))
 			}
 			p.after = row.Position{Generation: r.generation, Token: at.token()}
-			if err := r.hand(p); err != nil {
+			if err := r.hand(ctx, p); err != nil {
 				return err
 			}
 		}
 	}
 	// No database holds a key.
-	return r.hand(r.last(&page{batches: make(chan *row.Batch, 1)}, at))
+	return r.hand(ctx, r.last(&page{batches: make(chan *row.Batch, 1)}, at))
 }
 
 // last makes p the page that completes the snapshot.
@@ -57,22 +66,22 @@ func (r *reader) last(p *page, at position) *page {
 }
 
 // hand gives p to the workers and to Next.
-func (r *reader) hand(p *page) error {
+func (r *reader) hand(ctx context.Context, p *page) error {
 	for _, to := range []chan *page{r.work, r.ordered} {
 		select {
 		case to <- p:
-		case <-r.ctx.Done():
-			return context.Cause(r.ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
 
 // fill adds the keys of the next SCAN replies to p and moves at behind them.
-func (r *reader) fill(p *page, at *position, seen map[string]struct{}) error {
+func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[string]struct{}) error {
 	clear(seen)
-	for calls := 0; calls < pageScans; calls++ {
-		entry, err := r.scanOnce(p.database, at.Cursor)
+	for range pageScans {
+		entry, err := r.scanOnce(ctx, p.database, at.Cursor)
 		if err != nil {
 			return err
 		}
@@ -92,8 +101,8 @@ func (r *reader) fill(p *page, at *position, seen map[string]struct{}) error {
 }
 
 // scanOnce asks for one SCAN reply.
-func (r *reader) scanOnce(database int, cursor uint64) (rueidis.ScanEntry, error) {
-	ctx, cancel := context.WithTimeout(r.ctx, r.source.options.IOTimeout)
+func (r *reader) scanOnce(ctx context.Context, database int, cursor uint64) (rueidis.ScanEntry, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.source.options.IOTimeout)
 	defer cancel()
 	commands := make([]rueidis.Completed, 0, 2)
 	if r.source.options.manyDatabases() {

@@ -40,6 +40,10 @@ func clientOf(tb testing.TB, s *testserver.Server, change ...func(*rueidis.Clien
 	return c
 }
 
+func inDatabase(n int) func(*rueidis.ClientOption) {
+	return func(o *rueidis.ClientOption) { o.SelectDB = n }
+}
+
 // send sends one command and fails the test on an error reply.
 func send(tb testing.TB, c rueidis.Client, command ...string) rueidis.RedisResult {
 	tb.Helper()

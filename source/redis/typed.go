@@ -50,7 +50,7 @@ func (f *fetcher) noteModule(k *value.Key, name string) {
 }
 
 // readTyped reads the values of the typed jobs by the commands of their types.
-func (f *fetcher) readTyped() error {
+func (f *fetcher) readTyped(ctx context.Context) error {
 	o := &f.r.source.options
 	limit := max(minPipeBytes, int64(o.BatchSize)*bytesPerKey)
 	for rest := f.typed; len(rest) > 0; {
@@ -59,10 +59,10 @@ func (f *fetcher) readTyped() error {
 			bytes += rest[end].size
 			end++
 		}
-		if err := f.readTypedRun(rest[:end]); err != nil {
+		if err := f.readTypedRun(ctx, rest[:end]); err != nil {
 			return err
 		}
-		if err := f.emit(); err != nil {
+		if err := f.emit(ctx); err != nil {
 			return err
 		}
 		rest = rest[end:]
@@ -71,7 +71,7 @@ func (f *fetcher) readTyped() error {
 }
 
 // readTypedRun reads the values of jobs in one round trip.
-func (f *fetcher) readTypedRun(jobs []job) error {
+func (f *fetcher) readTypedRun(ctx context.Context, jobs []job) error {
 	b := f.r.session.client.B()
 	var commands []rueidis.Completed
 	for i := range jobs {
@@ -97,7 +97,7 @@ func (f *fetcher) readTypedRun(jobs []job) error {
 		commands = append(commands, f.expiry(j.name))
 	}
 	sent := time.Now()
-	replies, err := f.do(commands...)
+	replies, err := f.do(ctx, commands...)
 	if err != nil {
 		return err
 	}
@@ -111,12 +111,12 @@ func (f *fetcher) readTypedRun(jobs []job) error {
 
 // do sends commands with replies of any form, in the page's database. An error
 // ends the session; error replies are among the replies.
-func (f *fetcher) do(commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
-	return f.r.do(f.page.database, commands...)
+func (f *fetcher) do(ctx context.Context, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
+	return f.r.do(ctx, f.page.database, commands...)
 }
 
-func (r *reader) do(database int, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
-	ctx, cancel := context.WithTimeout(r.ctx, r.source.options.IOTimeout)
+func (r *reader) do(ctx context.Context, database int, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.source.options.IOTimeout)
 	defer cancel()
 	many := r.source.options.manyDatabases()
 	if many {
@@ -125,8 +125,8 @@ func (r *reader) do(database int, commands ...rueidis.Completed) ([]rueidis.Redi
 	replies := r.session.client.DoMulti(ctx, commands...)
 	for _, reply := range replies {
 		if err := reply.NonRedisError(); err != nil {
-			if r.ctx.Err() != nil {
-				return nil, context.Cause(r.ctx)
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
 			}
 			return nil, err
 		}
