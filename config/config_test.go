@@ -310,6 +310,7 @@ func TestLoad_databases(t *testing.T) {
 		{`"7"`, config.Databases{Numbers: []int{7}}},
 		{"0,3", config.Databases{Numbers: []int{0, 3}}},
 		{"[3, 0]", config.Databases{Numbers: []int{3, 0}}},
+		{`"[3, 0]"`, config.Databases{Numbers: []int{3, 0}}},
 		{`["3", 0]`, config.Databases{Numbers: []int{3, 0}}},
 		{"all", config.Databases{All: true}},
 	}

@@ -39,7 +39,7 @@ var databases = kind[Databases]{
 	schema: anyOf(
 		map[string]any{"type": "integer", "minimum": 0},
 		map[string]any{"type": "array", "items": map[string]any{"type": []string{"integer", "string"}}, "minItems": 1, "uniqueItems": true},
-		map[string]any{"type": "string", "pattern": `^(all|\s*[0-9]+\s*(,\s*[0-9]+\s*)*)$`},
+		map[string]any{"type": "string", "pattern": `^(all|\[?\s*[0-9]+\s*(,\s*[0-9]+\s*)*\]?)$`},
 	),
 	parse: func(n node) (Databases, error) {
 		if n.shape == text && n.text == "all" {
@@ -74,14 +74,18 @@ var databases = kind[Databases]{
 }
 
 // listOf returns the items of a list; a scalar is a list of one, or, where commas
-// is set, of what commas separate.
+// is set, of what commas separate, in brackets or without.
 func listOf(n node, commas bool) ([]node, error) {
 	switch {
 	case n.shape == list && len(n.items) > 0:
 		return n.items, nil
 	case n.shape == text && commas:
 		var items []node
-		for s := range strings.SplitSeq(n.text, ",") {
+		all := n.text
+		if inner, ok := strings.CutPrefix(all, "["); ok && strings.HasSuffix(inner, "]") {
+			all = strings.TrimSuffix(inner, "]")
+		}
+		for s := range strings.SplitSeq(all, ",") {
 			items = append(items, node{shape: text, text: strings.TrimSpace(s)})
 		}
 		return items, nil
