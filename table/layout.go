@@ -14,7 +14,8 @@ type Shaper interface {
 	value.Visitor
 	// Into sets the batch that the rows of the following keys go to.
 	Into(b *row.Batch)
-	// Abort drops the row of a key whose reading broke off after Begin.
+	// Abort drops the row of a key whose reading broke off after Begin; without
+	// such a row it does nothing.
 	Abort()
 	// Keep writes a row that says: k is there but could not be read.
 	Keep(k value.Key)

@@ -17,6 +17,7 @@ type ValueShaper struct {
 	key      int // index of the column "key"; the other columns follow it in order
 
 	k         value.Key
+	open      bool  // Begin has started a row
 	rowStart  int   // of the row's text in the batch's arena
 	start     int   // of the value's text
 	size      int64 // bytes of a string, elements of a collection
@@ -32,16 +33,22 @@ func NewValueShaper(t *row.Table, maxBytes int64) *ValueShaper {
 }
 
 // Into sets the batch that the following rows go to.
-func (s *ValueShaper) Into(b *row.Batch) { s.batch = b }
+func (s *ValueShaper) Into(b *row.Batch) { s.batch, s.open = b, false }
 
 // Oversized reports whether the last key's value was longer than maxBytes.
 func (s *ValueShaper) Oversized() bool { return s.oversized }
 
-// Abort drops the row that Begin started.
-func (s *ValueShaper) Abort() { s.batch.DropRow(s.rowStart) }
+// Abort drops the row that Begin started, if End has not finished it.
+func (s *ValueShaper) Abort() {
+	if s.open {
+		s.batch.DropRow(s.rowStart)
+		s.open = false
+	}
+}
 
 // Keep writes a row that leaves the key's row as it is.
 func (s *ValueShaper) Keep(k value.Key) {
+	s.Abort()
 	s.appendKey(k)
 	s.batch.EndRow(row.Keep)
 }
@@ -55,9 +62,11 @@ func (s *ValueShaper) appendKey(k value.Key) {
 	s.batch.AppendSpan(s.key, s.rowStart)
 }
 
-// Begin starts the row of k.
+// Begin starts the row of k. It drops a row that was not finished.
 func (s *ValueShaper) Begin(k value.Key) error {
+	s.Abort()
 	s.appendKey(k)
+	s.open = true
 	s.k, s.size, s.oversized = k, 0, false
 	s.k.Name = nil
 	s.start = len(s.batch.Text)
@@ -174,8 +183,12 @@ func (s *ValueShaper) End() error {
 		b.AppendNull(c + 5)
 	}
 	b.EndRow(row.Upsert)
+	s.open = false
 	return nil
 }
+
+// maxRaw is the largest buffer kept for the binary strings that follow.
+const maxRaw = 4 << 20
 
 func (s *ValueShaper) endValue(c int) {
 	b := s.batch
@@ -187,6 +200,9 @@ func (s *ValueShaper) endValue(c int) {
 	case !row.IsText(b.Text[s.start:]):
 		s.raw = append(s.raw[:0], b.Text[s.start:]...)
 		b.Text = row.AppendText(b.Text[:s.start], s.raw)
+		if cap(s.raw) > maxRaw {
+			s.raw = nil
+		}
 	}
 	if int64(len(b.Text)-s.start) > s.maxBytes {
 		s.oversized = true
