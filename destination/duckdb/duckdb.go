@@ -52,6 +52,9 @@ type Destination struct {
 
 // Open opens or creates the file.
 func Open(ctx context.Context, o Options) (*Destination, error) {
+	if strings.Contains(o.Path, "?") {
+		return nil, fmt.Errorf("open %s: a path with a question mark cannot be opened; choose another destination", o.Path)
+	}
 	if o.ReadOnly {
 		if _, err := os.Stat(o.Path); err != nil {
 			return nil, fmt.Errorf("open %s: there is no such file; run keylift sync first", o.Path)
@@ -119,8 +122,8 @@ func (d *Destination) exec(ctx context.Context, q string, args ...any) error {
 }
 
 // count runs a query for one number.
-func (d *Destination) count(ctx context.Context, q string, args ...any) (n int64, err error) {
-	err = d.conn.QueryRowContext(ctx, q, args...).Scan(&n)
+func (d *Destination) count(ctx context.Context, q string) (n int64, err error) {
+	err = d.conn.QueryRowContext(ctx, q).Scan(&n)
 	return n, err
 }
 

@@ -43,14 +43,6 @@ func newIndex(rows, maxBytes int64) *index {
 	return &index{slots: make([]slot, n), most: int(most)}
 }
 
-// find returns the slot of a key, nil where the index has none.
-func (x *index) find(key uint64) *slot {
-	if s := x.probe(key); s.key != 0 {
-		return s
-	}
-	return nil
-}
-
 // add returns the slot of a key, a new one where there was none, nil where the
 // index is full. It makes slots returned before invalid.
 func (x *index) add(key uint64) *slot {

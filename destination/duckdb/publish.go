@@ -202,18 +202,18 @@ func (p *publication) merge(ctx context.Context) error {
 
 // differs returns the condition that the content of rows s and t differs.
 func differs(t *row.Table) string {
-	cond := "s." + hashColumn + " <> t." + hashColumn
+	conditions := []string{"s." + hashColumn + " <> t." + hashColumn}
 	for _, c := range t.Columns {
 		if c.Compare != row.ByValue {
 			continue
 		}
-		name := quote(c.Name)
+		a, b := "s."+quote(c.Name), "t."+quote(c.Name)
 		if c.Tolerance == 0 {
-			cond += " OR s." + name + " IS DISTINCT FROM t." + name
+			conditions = append(conditions, a+" IS DISTINCT FROM "+b)
 			continue
 		}
-		cond += " OR (s." + name + " IS NULL) <> (t." + name + " IS NULL) OR abs(epoch_us(s." + name + ") - epoch_us(t." + name + ")) > " +
-			strconv.FormatInt(c.Tolerance.Microseconds(), 10)
+		conditions = append(conditions, "("+a+" IS NULL) <> ("+b+" IS NULL)",
+			"abs(epoch_us("+a+") - epoch_us("+b+")) > "+strconv.FormatInt(c.Tolerance.Microseconds(), 10))
 	}
-	return cond
+	return strings.Join(conditions, " OR ")
 }
