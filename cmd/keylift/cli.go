@@ -87,7 +87,9 @@ func (f *settingFlag) Type() string {
 }
 
 // config loads the configuration that the flags describe.
-func (c *cli) config() (*config.Config, error) {
+func (c *cli) config() (*config.Config, error) { return c.load(config.Load) }
+
+func (c *cli) load(load func([]byte, ...config.Override) (*config.Config, error)) (*config.Config, error) {
 	doc, err := c.document()
 	if err != nil {
 		return nil, usageError{err}
@@ -98,7 +100,7 @@ func (c *cli) config() (*config.Config, error) {
 			overrides = append(overrides, config.Override{Key: s.Key, Value: v})
 		}
 	}
-	return config.Load(doc, overrides...)
+	return load(doc, overrides...)
 }
 
 func (c *cli) document() ([]byte, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/keylift/keylift/config"
-	"github.com/keylift/keylift/destination"
 )
 
 // A demo tells a story in acts, and fails if it goes other than it tells.
@@ -100,19 +98,9 @@ func (d *demo) goOn(ctx context.Context) error {
 }
 
 // verify compares every key of the server with its row.
-func (d *demo) verify(ctx context.Context) (err error) {
+func (d *demo) verify(ctx context.Context) error {
 	d.say("\n5. keylift verify")
-	src, err := d.cli.openSource(d.cfg, d.log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, src.Close()) }()
-	var dst destination.Store
-	if dst, err = openDestination(ctx, d.cfg, true); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dst.Close()) }()
-	return d.cli.verify(ctx, src, dst, d.cfg, 10)
+	return d.cli.verify(ctx, d.cfg, d.log, 10)
 }
 
 func (d *demo) farewell() {
@@ -120,7 +108,7 @@ func (d *demo) farewell() {
 	d.say(`
 Go on:
   duckdb %s "FROM demo.redis_data LIMIT 10"
-  keylift status --host localhost --destination %s --destination-schema %s
+  keylift status --destination %s --destination-schema %s
   keylift sync --host your.redis.example.com`, path, path, demoSchema)
 }
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/rueidis"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,7 +30,9 @@ type sceneKey struct{}
 
 func setUp(env *testscript.Env) error {
 	env.Values[sceneKey{}] = &scene{tb: env.T().(testing.TB)}
-	return nil
+	program, err := exec.LookPath("keylift")
+	env.Setenv("KEYLIFT", program) // for scripts that change PATH
+	return err
 }
 
 // redisCommand is the command for the script's server, a real one:
@@ -38,12 +41,13 @@ func setUp(env *testscript.Env) error {
 //	redis kill | restart
 //	redis do COMMAND          prints the reply
 //	redis fill COUNT PREFIX   makes that many small keys of every type
+//	redis wait KEY            until it has expired
 //
-// start sets HOST, PORT and, with TLS, CA. The words of COMMAND may hold \x00 and
+// start sets HOST, PORT, URL and, with TLS, CA. The words of COMMAND may hold \x00 and
 // the like.
 func redisCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: redis start|kill|restart|do|fill")
+		ts.Fatalf("usage: redis start|kill|restart|do|fill|wait")
 	}
 	s := ts.Value(sceneKey{}).(*scene)
 	switch args[0] {
@@ -56,7 +60,15 @@ func redisCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case "do":
 		s.do(ts, args[1:])
 	case "fill":
-		s.fill(ts, args[1:])
+		count, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		ts.Check(fill(s.tb.Context(), s.client, count, args[2]))
+	case "wait":
+		for there := true; there; time.Sleep(10 * time.Millisecond) {
+			var err error
+			there, err = s.client.Do(s.tb.Context(), s.client.B().Exists().Key(args[1]).Build()).AsBool()
+			ts.Check(err)
+		}
 	default:
 		ts.Fatalf("unknown command redis %s", args[0])
 	}
@@ -81,6 +93,7 @@ func (s *scene) start(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	ts.Setenv("HOST", host)
 	ts.Setenv("PORT", port)
+	ts.Setenv("URL", "redis://"+s.server.Address())
 	ts.Setenv("CA", s.server.CA())
 	s.client, err = rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{s.server.Address()}, Password: o.Password, TLSConfig: s.server.ClientTLS(),
@@ -105,12 +118,6 @@ func (s *scene) do(ts *testscript.TestScript, words []string) {
 	ts.Check(err)
 	_, err = fmt.Fprintln(ts.Stdout(), message)
 	ts.Check(err)
-}
-
-func (s *scene) fill(ts *testscript.TestScript, args []string) {
-	count, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	ts.Check(fill(s.tb.Context(), s.client, count, args[1]))
 }
 
 // fill makes count small keys, a fifth of each type.

@@ -66,9 +66,10 @@ Published rows stay; the next sync reads everything and corrects them.`,
 	return cmd
 }
 
-// withDestination runs f with the destination that the configuration names.
+// withDestination runs f with the destination that the configuration names; the
+// server need not be known.
 func (c *cli) withDestination(cmd *cobra.Command, readOnly bool, f func(*config.Config, destination.Store) error) (err error) {
-	cfg, err := c.config()
+	cfg, err := c.load(config.LoadWithoutServer)
 	if err != nil {
 		return err
 	}

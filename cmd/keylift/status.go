@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/keylift/keylift/config"
@@ -51,6 +52,9 @@ func (c *cli) printStatus(st *destination.Status) {
 	line("last published", "%s", stamp(st.PublishedAt))
 	t := c.newTable()
 	t.AppendHeader(table.Row{"table", "rows", "deleted", "staged"})
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 2, Align: text.AlignRight}, {Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight},
+	})
 	for _, s := range st.Tables {
 		t.AppendRow(table.Row{s.Name, thousands(s.Rows), thousands(s.Deleted), thousands(s.Staged)})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ expiry. Differing keys are printed. Rows whose expiry has passed since the sync 
 no difference. Keys that change while or since they were synced differ: verify a
 quiet server, or sync first.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.config()
 			if err != nil {
 				return err
@@ -37,14 +38,7 @@ quiet server, or sync first.`,
 			if err != nil {
 				return err
 			}
-			src, err := c.openSource(cfg, log)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, src.Close()) }()
-			return c.withDestination(cmd, true, func(cfg *config.Config, dst destination.Store) error {
-				return c.verify(cmd.Context(), src, dst, cfg, limit)
-			})
+			return c.verify(cmd.Context(), cfg, log, limit)
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 100, "differing keys to print")
@@ -52,8 +46,24 @@ quiet server, or sync first.`,
 	return cmd
 }
 
-// verify compares in passes, each over a share of the keys that fits into memory.
-func (c *cli) verify(ctx context.Context, src source.Source, dst destination.Store, cfg *config.Config, limit int) error {
+// verify compares the destination with the server and prints up to limit keys
+// that differ.
+func (c *cli) verify(ctx context.Context, cfg *config.Config, log *slog.Logger, limit int) (err error) {
+	src, err := c.openSource(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	dst, err := openDestination(ctx, cfg, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	return c.compare(ctx, src, dst, cfg, limit)
+}
+
+// compare compares in passes, each over a share of the keys that fits into memory.
+func (c *cli) compare(ctx context.Context, src source.Source, dst destination.Store, cfg *config.Config, limit int) error {
 	report, err := src.Inspect(ctx)
 	if err != nil {
 		return err
