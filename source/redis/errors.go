@@ -82,8 +82,12 @@ func (n *node) connectError(err error) error {
 		return n.access("the socket may not be opened by this user; check its permissions")
 	case errors.As(err, new(*net.DNSError)):
 		return n.access("%w; check the host name", err)
+	case (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) && n.options.TLS != nil:
+		return n.access("the server closed the connection at once; if it asks for client certificates, set tls_cert and tls_key, and check that this address may connect")
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return n.access("the server closed the connection at once; if it speaks TLS only, set ssl to true, and check that this address may connect")
+	case errors.As(err, &timeout) && timeout.Timeout() && n.options.TLS != nil:
+		return n.access("no answer within the timeout; check host and port, and if the server does not speak TLS there, set ssl to false")
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return n.access("no answer within the timeout; check host and port, and the firewalls between")
 	}
@@ -115,7 +119,7 @@ func (n *node) refusal(answer *rueidis.RedisError) error {
 		return n.access("the user name or the password is wrong; check username and password")
 	case strings.HasPrefix(text, "NOAUTH"):
 		return n.access("the server asks for a password; set password, and username if it is not the default user")
-	case strings.Contains(text, "without any password configured"):
+	case strings.Contains(text, "no password is set"):
 		return n.access("the server has no password for this user; leave password empty")
 	case strings.Contains(text, "DB index is out of range"):
 		return n.access("a configured database does not exist; the server has fewer databases")

@@ -366,7 +366,7 @@ func (f *fetcher) emit(ctx context.Context) error {
 func (f *fetcher) finish(ctx context.Context) error {
 	f.batch.After, f.batch.Closes = f.page.after, f.page.closes
 	if f.batch.Closes == row.Snapshot {
-		f.batch.Scope = f.r.source.filter.scope(f.r.start.Databases, f.r.table)
+		f.batch.Scope = f.r.source.scope()
 	}
 	return f.deliver(ctx)
 }

@@ -54,11 +54,11 @@ func (f *filter) dataType(name string) bool {
 	return len(f.types) == 0 || slices.Contains(f.types, name)
 }
 
-// scope returns the scope of a snapshot of the databases.
+// scope returns the scope of a snapshot of the databases; nil stands for all.
 func (f *filter) scope(databases []int, t *row.Table) row.Scope {
 	database, key, dataType := t.Column("database"), t.Column("key"), t.Column("data_type")
 	return func(b *row.Batch, i int) bool {
-		if database >= 0 && !slices.Contains(databases, int(b.Vectors[database].Ints[i])) {
+		if database >= 0 && databases != nil && !slices.Contains(databases, int(b.Vectors[database].Ints[i])) {
 			return false
 		}
 		if !f.dataType(string(b.TextAt(dataType, i))) {

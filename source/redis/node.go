@@ -52,10 +52,6 @@ func (n *node) look(ctx context.Context, client rueidis.Client) (server, error) 
 	if err := n.selectAll(ctx, client); err != nil {
 		return s, err
 	}
-	var err error
-	if s.can, err = try(ctx, client); err != nil {
-		return s, err
-	}
 	text, err := client.Do(ctx, client.B().Info().Build()).ToString()
 	if _, refused := asReply(err); err != nil && !refused {
 		return s, err
@@ -68,7 +64,11 @@ func (n *node) look(ctx context.Context, client rueidis.Client) (server, error) 
 	if s.info["role"] == "slave" {
 		s.role = "replica"
 	}
-	return s, nil
+	if s.clustered() {
+		return s, nil // its answers depend on which keys it holds
+	}
+	s.can, err = try(ctx, client)
+	return s, err
 }
 
 // selectAll tries every database that was asked for, where there are several.
@@ -117,15 +117,20 @@ func (s *server) measure(ctx context.Context, client rueidis.Client) error {
 // loading reports whether the server is still reading its data from disk.
 func (s *server) loading() bool { return s.info["loading"] == "1" }
 
-// parseInfo reads the reply of INFO.
+// parseInfo reads the reply of INFO. Titles of sections are names without a value.
 func parseInfo(text string) map[string]string {
 	info := map[string]string{}
 	for line := range strings.Lines(text) {
-		if name, val, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok {
-			info[name] = val
-		}
+		name, val, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
+		info[name] = val
 	}
 	return info
+}
+
+// counted reports whether the server told which databases hold keys.
+func (s *server) counted() bool {
+	_, ok := s.info["# Keyspace"]
+	return ok
 }
 
 // keyspace returns the number of keys of each database that holds any.
@@ -148,6 +153,9 @@ func keyspace(info map[string]string) map[int]int64 {
 	return keys
 }
 
+// clustered reports whether the server is a node of a cluster.
+func (s *server) clustered() bool { return s.info["cluster_enabled"] == "1" }
+
 // major returns the major version of the Redis whose commands the server has.
 func (s *server) major() int {
 	major, _, _ := strings.Cut(s.info["redis_version"], ".")
@@ -163,10 +171,12 @@ func (n *node) readable(s *server) error {
 	if s.loading() {
 		return n.outage(errLoading)
 	}
-	if s.info["cluster_enabled"] == "1" {
+	if s.clustered() {
 		return n.access("the server is part of a cluster, and clusters are not read yet: each node holds only some of the keys; use a standalone server")
 	}
 	switch {
+	case n.options.AllDatabases && !s.counted():
+		return n.access("INFO does not tell which databases hold keys, so not all can be read; grant INFO to the user, or list the databases")
 	case !s.can.scan:
 		return n.access("SCAN is not permitted (%s); grant it to the user (docs/permissions.md has the rule)", s.can.refused["SCAN"])
 	case !s.can.pexpiretime && !s.can.pttl:

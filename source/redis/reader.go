@@ -118,6 +118,15 @@ func (s *Source) databases(sv *server) []int {
 	return s.options.Databases
 }
 
+// scope returns the scope of a complete snapshot. Where all databases are read,
+// one that holds no key has been looked at, too.
+func (s *Source) scope() row.Scope {
+	if s.options.AllDatabases {
+		return s.filter.scope(nil, s.table)
+	}
+	return s.filter.scope(s.options.Databases, s.table)
+}
+
 // Lanes: enough that the server has the next pipeline while a round trip passes.
 const (
 	minLanes     = 2

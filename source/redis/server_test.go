@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -171,7 +170,7 @@ func sourceOf(tb testing.TB, s *testserver.Server, change ...func(*Options)) *So
 }
 
 // logTo collects log lines.
-func logTo(b *bytes.Buffer) func(*Options) {
+func logTo(b io.Writer) func(*Options) {
 	return func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(b, nil)) }
 }
 
