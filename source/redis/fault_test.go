@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -52,9 +53,7 @@ func TestReader_Next_cut(t *testing.T) {
 	for n := int64(5000); ; n += 40_000 {
 		p.CutAfter(n)
 		got, err := tryRead(t, src, at)
-		for k, v := range got.rows {
-			rows[k] = v
-		}
+		maps.Copy(rows, got.rows)
 		if len(got.commits) > 0 {
 			at = got.commits[len(got.commits)-1]
 		}

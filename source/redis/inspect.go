@@ -114,7 +114,7 @@ func (i *inspection) expiries() {
 	switch {
 	case i.server.can.pexpiretime:
 		i.ok("permission PEXPIRETIME", "expiries are exact to the millisecond")
-	case i.server.major() < 7:
+	case !strings.HasPrefix(i.server.can.refused["PEXPIRETIME"], "NOPERM"):
 		i.add("permission PEXPIRETIME", source.Warn, "the server is older than Redis 7.0 and has no PEXPIRETIME: expiries are exact to about a second")
 	default:
 		i.add("permission PEXPIRETIME", source.Warn, "PEXPIRETIME is not permitted: expiries are exact to about a second; "+grant)
