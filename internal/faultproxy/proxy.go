@@ -20,6 +20,8 @@ type Proxy struct {
 
 	mu         sync.Mutex
 	delay      time.Duration // of each direction
+	rate       int64         // bytes a second from the server; 0: unlimited
+	busy       time.Time     // until when the bytes on their way take the line
 	refusing   bool
 	swallowing bool
 	cutAfter   int64 // bytes from the server until all is cut; 0: never
@@ -46,6 +48,14 @@ func (p *Proxy) Delay(rtt time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = rtt / 2
+}
+
+// Slow lets no more than so many bytes a second come from the server from now on,
+// on all connections together; 0 lifts the limit.
+func (p *Proxy) Slow(bytesPerSecond int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rate, p.busy = bytesPerSecond, time.Time{}
 }
 
 // Cut breaks all connections. New ones are served.
@@ -193,5 +203,13 @@ func (p *Proxy) treat(n int, answers bool) (delay time.Duration, pass bool) {
 			return 0, false
 		}
 	}
-	return p.delay, !p.swallowing
+	delay = p.delay
+	if now := time.Now(); answers && p.rate > 0 {
+		if p.busy.Before(now) {
+			p.busy = now
+		}
+		p.busy = p.busy.Add(time.Duration(int64(n) * int64(time.Second) / p.rate))
+		delay += p.busy.Sub(now)
+	}
+	return delay, !p.swallowing
 }

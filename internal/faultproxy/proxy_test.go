@@ -112,3 +112,18 @@ func TestProxy_CutAfter(t *testing.T) {
 		t.Errorf("got %q after the cut", got)
 	}
 }
+
+func TestProxy_Slow(t *testing.T) {
+	p := echo(t)
+	c := dial(t, p)
+	p.Slow(1 << 20)
+	const n = 100 << 10
+	start := time.Now()
+	go func() { _, _ = c.Write(make([]byte, n)) }()
+	if _, err := io.ReadFull(c, make([]byte, n)); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took < 80*time.Millisecond {
+		t.Errorf("100 KiB at 1 MiB/s took %v", took)
+	}
+}
