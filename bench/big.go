@@ -25,7 +25,7 @@ type bigResult struct {
 
 // measureBig syncs a server that holds one sorted set of two million members.
 func (b *bench) measureBig(ctx context.Context) (err error) {
-	if b.server, err = startServer(ctx); err != nil {
+	if err := b.start(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.server.stop()) }()

@@ -8,6 +8,7 @@
 //	go run ./bench -keys 100000 -rounds 1
 //	go run ./bench -only ceiling,read
 //	go run ./bench -rtt 2ms -big
+//	go run ./bench -only big
 //
 // Whatever reads runs in a process of its own, so that its CPU time and its peak
 // of memory are its own. Another process does one GET a millisecond meanwhile,
@@ -55,7 +56,8 @@ type bench struct {
 	self    string   // this program, for children
 	dir     string   // for files, removed at the end
 	server  *server
-	python  bool // the reference connector's client library is there
+	version string // of the server
+	python  bool   // the reference connector's client library is there
 	results map[string][]sample
 	bigKey  *bigResult
 }
@@ -76,6 +78,7 @@ func runBench(ctx context.Context) (err error) {
 	}
 	if only != "" {
 		b.only = strings.Split(only, ",")
+		b.big = b.big || slices.Contains(b.only, bigName)
 	}
 	for _, name := range b.only {
 		if !slices.Contains(names(), name) {
@@ -113,7 +116,7 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	if len(todo) == 0 {
 		return nil
 	}
-	if b.server, err = startServer(ctx); err != nil {
+	if err := b.start(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.server.stop()) }()
@@ -170,8 +173,11 @@ var needs = map[string][]string{
 	"unchanged-fast": {"first-fast"},
 }
 
+// bigName names what -big adds, which is not a measurement of each round.
+const bigName = "big"
+
 func names() []string {
-	var out []string
+	out := []string{bigName}
 	for _, m := range measurements {
 		out = append(out, m.name)
 	}
@@ -198,11 +204,15 @@ func (b *bench) chosen() []measurement {
 	return out
 }
 
-// startServer starts an empty server of the benchmark's own.
-func startServer(ctx context.Context) (*server, error) {
+// start starts an empty server of the benchmark's own.
+func (b *bench) start(ctx context.Context) error {
 	s, err := testserver.Start(ctx, testserver.Options{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return newServer(s)
+	if b.server, err = newServer(s); err != nil {
+		return err
+	}
+	b.version, err = b.server.info(ctx, "server", "redis_version")
+	return err
 }

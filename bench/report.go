@@ -64,12 +64,30 @@ var ratios = []ratio{
 	{"reading with the delay, --fast, of without", "proxy-fast-rtt", "proxy-fast", "%.2f", ">= 0.80"},
 }
 
+// A section writes lines of tab-separated cells under a head, which appears only
+// with the first of them.
+func section(w io.Writer, head string) func(format string, args ...any) {
+	return func(format string, args ...any) {
+		if head != "" {
+			_, _ = fmt.Fprintf(w, "\n%s\n", head)
+			head = ""
+		}
+		_, _ = fmt.Fprintf(w, format+"\n", args...)
+	}
+}
+
 func (b *bench) report(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
-	line("keylift benchmark: %d keys, seed %d, %d rounds, %d CPUs, %s/%s", b.data.keys, b.data.seed, b.rounds, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
-	line("")
-	line("ratio of keys/s\tmedian\tspread\tgoal")
+	_, _ = fmt.Fprintf(t, "keylift benchmark: %d keys, seed %d, %d rounds, redis %s, %d CPUs, %s/%s\n",
+		b.data.keys, b.data.seed, b.rounds, b.version, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	b.reportRatios(section(t, "ratio of keys/s\tmedian\tspread\tgoal"))
+	b.reportLimits(section(t, "limit\tmost\t\tgoal"))
+	b.reportRaw(section(t, "measurement\tkeys/s\tspread\tCPU s per M keys: reader\tserver\tpeak MiB\tGET p50\tp99\tmax ms"))
+	b.reportRows(section(t, "rows\tnew\tchanged\tunchanged\tdeleted\tfile before\tafter, MB"))
+	return t.Flush()
+}
+
+func (b *bench) reportRatios(line func(string, ...any)) {
 	for _, r := range ratios {
 		of, to := b.results[r.of], b.results[r.to]
 		if of == nil || to == nil {
@@ -82,16 +100,10 @@ func (b *bench) report(w io.Writer) error {
 		s := spreadOf(numbers)
 		line("%s\t"+r.format+"\t"+r.format+" - "+r.format+"\t%s", r.text, s.median, s.least, s.most, r.goal)
 	}
-	b.reportLimits(line)
-	b.reportRaw(line)
-	b.reportRows(line)
-	return t.Flush()
 }
 
 // reportLimits reports what must not be exceeded.
 func (b *bench) reportLimits(line func(string, ...any)) {
-	line("")
-	line("limit\tmost\t\tgoal")
 	var peak int64
 	for _, name := range []string{"first", "unchanged", "changed", "first-fast", "unchanged-fast"} {
 		for _, s := range b.results[name] {
@@ -105,12 +117,12 @@ func (b *bench) reportLimits(line func(string, ...any)) {
 	if idle, beside := b.results["idle"], slices.Concat(b.results["first"], b.results["unchanged"]); idle != nil && beside != nil {
 		line("p99 of GET beside a default sync\t%.2f ms\t(median %.2f, idle %.2f)\t< 3 ms", over(beside, p99).most, over(beside, p99).median, over(idle, p99).median)
 	}
-	var grown, written int64
-	for _, s := range slices.Concat(b.results["unchanged"], b.results["unchanged-fast"]) {
-		grown = max(grown, s.synced.after-s.synced.before)
-		written += int64(s.synced.New + s.synced.Changed + s.synced.Deleted)
-	}
-	if b.results["unchanged"] != nil {
+	if samples := slices.Concat(b.results["unchanged"], b.results["unchanged-fast"]); samples != nil {
+		var grown, written int64
+		for _, s := range samples {
+			grown = max(grown, s.synced.after-s.synced.before)
+			written += int64(s.synced.New + s.synced.Changed + s.synced.Deleted)
+		}
 		line("unchanged sync: rows written\t%d\t\t0", written)
 		line("unchanged sync: growth of the file\t%d bytes\t\t0", grown)
 	}
@@ -122,11 +134,6 @@ func (b *bench) reportLimits(line func(string, ...any)) {
 
 // reportRaw reports all that was measured: medians, with the spread of keys/s.
 func (b *bench) reportRaw(line func(string, ...any)) {
-	if len(b.results) == 0 {
-		return
-	}
-	line("")
-	line("measurement\tkeys/s\tspread\tCPU s per M keys: reader\tserver\tpeak MiB\tGET p50\tp99\tmax ms")
 	for _, m := range measurements {
 		samples := b.results[m.name]
 		if samples == nil {
@@ -163,16 +170,10 @@ func (b *bench) reportRaw(line func(string, ...any)) {
 
 // reportRows reports what the syncs of the last round did to their files.
 func (b *bench) reportRows(line func(string, ...any)) {
-	head := false
 	for _, m := range measurements {
 		samples := b.results[m.name]
 		if len(samples) == 0 || samples[0].synced == nil {
 			continue
-		}
-		if !head {
-			line("")
-			line("rows\tnew\tchanged\tunchanged\tdeleted\tfile before\tafter, MB")
-			head = true
 		}
 		s := samples[len(samples)-1].synced
 		line("%s\t%d\t%d\t%d\t%d\t%.1f\t%.1f", m.name, s.New, s.Changed, s.Unchanged, s.Deleted, float64(s.before)/1e6, float64(s.after)/1e6)
