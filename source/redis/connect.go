@@ -115,6 +115,7 @@ func (n *node) connect(ctx context.Context) (*session, error) {
 		DisableRetry:        true,
 		DisableCache:        true,
 		PipelineMultiplex:   -1, // one connection
+		BlockingPipeline:    -1, // for long pipelines too
 		BlockingPoolSize:    maxLanes,
 		ReadBufferEachConn:  readBufferBytes,
 		WriteBufferEachConn: writeBufferBytes,
