@@ -62,6 +62,7 @@ func (r *run) stage(ctx context.Context) error {
 
 // publish commits what was written and makes it visible.
 func (r *run) publish(ctx context.Context, b *row.Batch) (err error) {
+	r.o.Logger.Debug("publishing", "sync", r.o.Sync, "generation", b.After.Generation, "rows", r.o.Progress.rows.Load())
 	began := time.Now()
 	var counts destination.Counts
 	if b.Closes == row.Snapshot {
