@@ -182,9 +182,9 @@ func TestLoad_mistakes(t *testing.T) {
 		{doc: "host: h\ncheckpoint_interval: 0", want: "line 2: checkpoint_interval holds 0: write a whole number from 1 to 1000000000"},
 
 		// Limits.
-		{doc: "host: h\nmemory_limit: 1MiB", want: `line 2: memory_limit holds "1MiB": ` + wantSize + "64MiB to 1TiB"},
-		{doc: "host: h\nmemory_limit: lots", want: `line 2: memory_limit holds "lots": ` + wantSize + "64MiB to 1TiB"},
-		{doc: "host: h\nmemory_limit: 1.2.3GiB", want: `line 2: memory_limit holds "1.2.3GiB": ` + wantSize + "64MiB to 1TiB"},
+		{doc: "host: h\nmemory_limit: 1MiB", want: `line 2: memory_limit holds "1MiB": ` + wantSize + "128MiB to 1TiB"},
+		{doc: "host: h\nmemory_limit: lots", want: `line 2: memory_limit holds "lots": ` + wantSize + "128MiB to 1TiB"},
+		{doc: "host: h\nmemory_limit: 1.2.3GiB", want: `line 2: memory_limit holds "1.2.3GiB": ` + wantSize + "128MiB to 1TiB"},
 		{doc: "host: h\nconnect_timeout: 0", want: "line 2: connect_timeout holds 0: " + wantDuration + "1ms to 24h"},
 		{doc: "host: h\nread_timeout: 30 seconds", want: `line 2: read_timeout holds "30 seconds": ` + wantDuration + "1ms to 24h"},
 		{doc: "host: h\nread_timeout: 25h", want: `line 2: read_timeout holds "25h": ` + wantDuration + "1ms to 24h"},

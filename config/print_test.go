@@ -19,7 +19,7 @@ func printed(t *testing.T, c *config.Config) string {
 }
 
 func TestConfig_Print(t *testing.T) {
-	c := load(t, "url: rediss://game:pw@h/3\nkey_pattern: ['a$$b', 'c:*']\nretry_for: 90m\nmemory_limit: 100000001\nbatch_size: '7'",
+	c := load(t, "url: rediss://game:pw@h/3\nkey_pattern: ['a$$b', 'c:*']\nretry_for: 90m\nmemory_limit: 200000001\nbatch_size: '7'",
 		config.Override{"deletes", "hard"}, config.Override{"fast", "true"})
 	const want = `host: "h"                                  # url in line 1
 port: 6379                                 # url in line 1
@@ -45,7 +45,7 @@ destination_schema: "main"                 # default
 table_name: "redis_data"                   # default
 deletes: "hard"                            # --deletes
 checkpoint_interval: 1000                  # default
-memory_limit: "100000001"                  # memory_limit in line 4
+memory_limit: "200000001"                  # memory_limit in line 4
 connect_timeout: "30s"                     # default
 read_timeout: "30s"                        # default
 retry_for: "1h30m"                         # retry_for in line 3

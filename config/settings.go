@@ -177,7 +177,7 @@ var settings = []setting{
 
 	{
 		Setting: Setting{Key: "memory_limit", Group: limits, Default: "256MiB", Doc: "Memory for what can be bounded: batches on their way and DuckDB's buffers. The program itself, and one value of up to `max_value_bytes`, come on top."},
-		value:   bind(size(64<<20, 1<<40), func(c *Config) *int64 { return &c.MemoryLimit }),
+		value:   bind(size(128<<20, 1<<40), func(c *Config) *int64 { return &c.MemoryLimit }),
 	},
 	{
 		Setting: Setting{Key: "connect_timeout", Group: limits, Default: "30s", Doc: "Time for a connection to be made."},

@@ -74,10 +74,12 @@ func Open(ctx context.Context, o Options) (*Destination, error) {
 // dsn names the file and the settings of the whole process.
 func dsn(o Options) string {
 	settings := url.Values{}
-	settings.Set("memory_limit", strconv.FormatInt(o.MemoryBytes>>20, 10)+"MiB")
+	settings.Set("memory_limit", strconv.FormatInt((o.MemoryBytes-o.MemoryBytes/indexShare)>>20, 10)+"MiB")
 	// Row groups are replaced whole, not rewritten to fill gaps: Destination
 	// decides when that pays.
 	settings.Set("max_vacuum_tasks", "0")
+	// The order of rows means nothing, and keeping it costs memory.
+	settings.Set("preserve_insertion_order", "false")
 	// Appending goes on while the log grows; a run ends with a checkpoint.
 	settings.Set("checkpoint_threshold", "1GiB")
 	if o.ReadOnly {
@@ -118,19 +120,34 @@ func (d *Destination) Close() error {
 // exec runs a statement on the writing connection.
 func (d *Destination) exec(ctx context.Context, q string, args ...any) error {
 	_, err := d.conn.ExecContext(ctx, q, args...)
-	return err
+	return plain(err)
 }
 
 // count runs a query for one number.
 func (d *Destination) count(ctx context.Context, q string) (n int64, err error) {
 	err = d.conn.QueryRowContext(ctx, q).Scan(&n)
-	return n, err
+	return n, plain(err)
 }
 
 // name qualifies and quotes the name of a table of the sync's schema.
 func (d *Destination) name(table string) string { return quote(d.o.Schema) + "." + quote(table) }
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// plain makes one clear sentence of what DuckDB says in several.
+func plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	text, more, _ := strings.Cut(err.Error(), "\n")
+	switch {
+	case strings.HasPrefix(text, "Out of Memory Error"):
+		return fmt.Errorf("DuckDB has not enough memory; raise memory_limit (%s)", text)
+	case more == "":
+		return err
+	}
+	return errors.New(text)
+}
 
 var lockHolder = regexp.MustCompile(`PID (\d+)`)
 

@@ -8,7 +8,7 @@ import (
 )
 
 // indexShare is the part of the memory that the index may take, as a divisor.
-const indexShare = 2
+const indexShare = 3
 
 // load builds the index of t from its published and staged rows.
 func (d *Destination) load(ctx context.Context, t *preparedTable) error {
