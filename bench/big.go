@@ -29,8 +29,8 @@ func (b *bench) measureBig(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.server.stop()) }()
-	if err := fillBig(ctx, b.server.Address(), b.data.seed); err != nil {
-		return fmt.Errorf("fill the big key: %w", err)
+	if err := b.fill(ctx, "fill-big"); err != nil {
+		return err
 	}
 	r := &bigResult{}
 	if r.memory, err = b.server.info(ctx, "memory", "used_memory_human"); err != nil {

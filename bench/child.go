@@ -38,8 +38,21 @@ func runChild(ctx context.Context) error {
 		keys, err = readRoundTrips(ctx, address)
 	case "read":
 		keys, err = readKeylift(ctx, address, args)
-	case "get":
-		return serveGets(ctx, address, args)
+	case "get", "fill":
+		d, err := parseDataset(args)
+		if err != nil {
+			return err
+		}
+		if way == "fill" {
+			return d.fill(ctx, address)
+		}
+		return serveGets(ctx, address, d)
+	case "fill-big":
+		d, err := parseDataset(args)
+		if err != nil {
+			return err
+		}
+		return fillBig(ctx, address, d.seed)
 	default:
 		err = fmt.Errorf("no way to read is named %q", way)
 	}
@@ -52,6 +65,15 @@ func runChild(ctx context.Context) error {
 // command runs this program as a child.
 func (b *bench) command(ctx context.Context, way, address string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, b.self, append([]string{childCommand, way, address}, args...)...)
+}
+
+// fill fills the server, in a child: the kernel counts what this process holds
+// when it starts another to the other's peak of memory.
+func (b *bench) fill(ctx context.Context, way string) error {
+	if _, err := output(b.command(ctx, way, b.server.Address(), b.data.args()...)); err != nil {
+		return fmt.Errorf("fill the server: %w", err)
+	}
+	return nil
 }
 
 // child measures a way to read.

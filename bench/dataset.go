@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -20,6 +21,16 @@ import (
 type dataset struct {
 	keys int
 	seed uint64
+}
+
+// args are the arguments that parseDataset reads.
+func (d dataset) args() []string {
+	return []string{strconv.Itoa(d.keys), strconv.FormatUint(d.seed, 10)}
+}
+
+func parseDataset(args []string) (d dataset, err error) {
+	_, err = fmt.Sscan(strings.Join(args, " "), &d.keys, &d.seed)
+	return d, err
 }
 
 const (

@@ -28,14 +28,7 @@ const getEvery = time.Millisecond
 // serveGets does GET of strings of the dataset, one a millisecond, each timed
 // from the sending to the answer, until standard input ends. Then it prints the
 // latency.
-func serveGets(ctx context.Context, address string, args []string) error {
-	var d dataset
-	if len(args) != 2 {
-		return errors.New("get needs the number of keys and the seed")
-	}
-	if _, err := fmt.Sscan(args[0]+" "+args[1], &d.keys, &d.seed); err != nil {
-		return err
-	}
+func serveGets(ctx context.Context, address string, d dataset) error {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -114,7 +107,7 @@ type gets struct {
 
 // startGets starts the client beside a measurement.
 func (b *bench) startGets(ctx context.Context) (*gets, error) {
-	g := &gets{cmd: b.command(ctx, "get", b.server.Address(), strconv.Itoa(b.data.keys), strconv.FormatUint(b.data.seed, 10))}
+	g := &gets{cmd: b.command(ctx, "get", b.server.Address(), b.data.args()...)}
 	g.cmd.Stderr = os.Stderr
 	stdout, err := g.cmd.StdoutPipe()
 	if err != nil {

@@ -121,8 +121,8 @@ func (b *bench) measureAll(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.server.stop()) }()
 	began := time.Now()
-	if err := b.data.fill(ctx, b.server.Address()); err != nil {
-		return fmt.Errorf("fill the server: %w", err)
+	if err := b.fill(ctx, "fill"); err != nil {
+		return err
 	}
 	note("filled with %d keys in %s", b.data.keys, time.Since(began).Round(time.Millisecond))
 	for round := range b.rounds {
