@@ -1,0 +1,81 @@
+package main
+
+import (
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/redis/rueidis"
+
+	"github.com/keylift/keylift/internal/faultproxy"
+	"github.com/keylift/keylift/internal/testserver"
+)
+
+// TestInterrupt ends a sync by a signal after its first checkpoint: it exits with
+// 130, and the next one goes on there and ends equal.
+func TestInterrupt(t *testing.T) {
+	server := testserver.Redis(t, testserver.Options{})
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := fill(t.Context(), client, 30_000, "player:"); err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := faultproxy.Start("tcp", server.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = proxy.Close() }()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			proxy.Slow(1 << 20)
+			file := filepath.Join(t.TempDir(), "warehouse.db")
+			command := func(name string, more ...string) *exec.Cmd {
+				host, port, err := net.SplitHostPort(proxy.Address())
+				if err != nil {
+					t.Fatal(err)
+				}
+				args := append([]string{name, "--host", host, "--port", port, "--destination", file}, more...)
+				return exec.CommandContext(t.Context(), "keylift", args...)
+			}
+			run := func(name string) string {
+				out, err := command(name).CombinedOutput()
+				if err != nil {
+					t.Fatalf("keylift %s: %v\n%s", name, err, out)
+				}
+				return string(out)
+			}
+
+			p := start(t, command("sync", "--verbose"), "msg=checkpoint")
+			if !p.meets() {
+				t.Fatalf("keylift sync made no checkpoint: %v\n%s", p.err, p.out)
+			}
+			if err := p.cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			<-p.ended
+			if code := p.cmd.ProcessState.ExitCode(); code != 130 {
+				t.Fatalf("keylift sync: exit code %d, want 130\n%s", code, p.out)
+			}
+			if text := "keylift: interrupted; the next run resumes from the last checkpoint\n"; !strings.HasSuffix(p.out.String(), text) {
+				t.Errorf("the last line is not %q:\n%s", text, p.out)
+			}
+
+			proxy.Slow(0)
+			if out := run("status"); !strings.Contains(out, "a snapshot is under way; the next sync resumes it") {
+				t.Errorf("keylift status:\n%s", out)
+			}
+			if out := run("sync"); !strings.Contains(out, "resumed an interrupted snapshot\n") || !strings.Contains(out, ": 30,000 new, 0 changed, 0 unchanged, 0 deleted, 0 set aside\n") {
+				t.Errorf("keylift sync:\n%s", out)
+			}
+			if out := run("verify"); out != "30,000 keys equal\n" {
+				t.Errorf("keylift verify:\n%s", out)
+			}
+		})
+	}
+}
