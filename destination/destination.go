@@ -27,7 +27,8 @@ type Destination interface {
 
 // A Tx makes rows and position durable together: the position is never ahead of
 // the rows. After Stage or a Publish method has returned, a new Tx is begun for
-// what follows.
+// what follows. After an error, of which nobody knows how far things went, a Tx is
+// only rolled back.
 type Tx interface {
 	// Write takes the batch's rows; it does not keep b. Rows may repeat: of the
 	// rows of one key the last written wins, but a Keep leaves an Upsert standing,

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +17,7 @@ func (r *run) write(ctx context.Context, b *row.Batch) error {
 		return err
 	}
 	if err := r.tx.Write(ctx, b); err != nil {
-		return err
+		return r.fail(err)
 	}
 	if r.generation == 0 {
 		r.sum.Resumed = b.After.Generation == r.safe.Generation
@@ -51,7 +52,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 // may be among them: they will be read again.
 func (r *run) stage(ctx context.Context) error {
 	if err := r.tx.Stage(ctx, r.safe); err != nil {
-		return err
+		return r.fail(err)
 	}
 	r.committed()
 	r.sum.Checkpoints++
@@ -71,7 +72,7 @@ func (r *run) publish(ctx context.Context, b *row.Batch) (err error) {
 		counts, err = r.tx.PublishChanges(ctx, b.After)
 	}
 	if err != nil {
-		return err
+		return r.fail(err)
 	}
 	r.sum.Publishing += time.Since(began)
 	r.sum.Counts.Add(counts)
@@ -93,12 +94,21 @@ func (r *run) leave() error {
 		return nil
 	}
 	if r.safe != r.sum.Position && r.safe.Token != "" {
-		if err := r.stage(context.Background()); err == nil {
-			return nil
-		}
+		return r.stage(context.Background())
 	}
+	return r.rollback()
+}
+
+// fail drops the transaction after a call of it has failed with err. The position
+// may not move beyond what was committed before.
+func (r *run) fail(err error) error {
+	r.safe = r.sum.Position
+	return errors.Join(err, r.rollback())
+}
+
+func (r *run) rollback() error {
 	tx := r.tx
-	r.tx = nil
+	r.tx, r.rowsSince = nil, 0
 	if err := tx.Rollback(); err != nil {
 		return fmt.Errorf("drop what was not committed: %w", err)
 	}
