@@ -36,6 +36,14 @@ func BenchmarkReader(b *testing.B) {
 		src := sourceOf(b, s, func(o *Options) { o.BatchSize = batch })
 		return func() int { return throwAway(b, src) }
 	}
+	p := proxyTo(b, s)
+	far := sourceOf(b, s, through(p))
+	at := func(rtt time.Duration) func() int {
+		return func() int {
+			p.Delay(rtt)
+			return throwAway(b, far)
+		}
+	}
 	type way struct {
 		name string
 		run  func() int
@@ -45,6 +53,8 @@ func BenchmarkReader(b *testing.B) {
 		{"ceiling100", func() int { return ceiling(b, s, 100) }},
 		{"read1000", read(1000)},
 		{"read100", read(100)},
+		{"proxy", at(0)},
+		{"proxy2ms", at(2 * time.Millisecond)},
 	}
 	if only := os.Getenv("WAYS"); only != "" {
 		ways = slices.DeleteFunc(ways, func(w way) bool { return !slices.Contains(strings.Fields(only), w.name) })

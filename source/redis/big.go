@@ -8,6 +8,7 @@ import (
 
 	"github.com/keylift/keylift/value"
 	"github.com/redis/rueidis"
+	"golang.org/x/sync/errgroup"
 )
 
 // Big keys are read in chunks, so that no command keeps the server busy for long
@@ -24,7 +25,10 @@ const (
 	chunkBytes    = 512 << 10 // about what a chunk of a collection should hold
 	pieceBytes    = 1 << 20   // of a string
 	firstElements = 16        // of the first chunk, whose elements may be of any size
-	maxElements   = 1000      // of a chunk, for the server's sake
+	maxElements   = 500       // of a chunk, for the server's sake
+	maxAhead      = 16        // chunks in flight
+
+	serviceOfChunk = 500 * time.Microsecond // about what the server takes for one
 )
 
 // A chunker reads one big key.
@@ -232,47 +236,91 @@ func (c *chunker) full() bool { return c.f.shaper.Oversized() }
 
 func (c *chunker) readString(ctx context.Context) error {
 	b := c.f.r.session.client.B()
-	for at := int64(0); !c.full(); at += pieceBytes {
-		m, err := c.one(ctx, b.Getrange().Key(c.name).Start(at).End(at+pieceBytes-1).Build())
-		if err != nil {
-			return err
-		}
+	c.elements = pieceBytes
+	return c.readWindows(ctx, func(at, n int) rueidis.Completed {
+		return b.Getrange().Key(c.name).Start(int64(at)).End(int64(at + n - 1)).Build()
+	}, func(m *rueidis.RedisMessage) (took int, err error) {
 		piece, err := m.AsBytes()
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := c.f.shaper.String(piece); err != nil {
-			return err
-		}
-		if len(piece) < pieceBytes {
-			break
-		}
-	}
-	return nil
+		return len(piece), c.f.shaper.String(piece)
+	})
 }
 
 func (c *chunker) readList(ctx context.Context) error {
 	b := c.f.r.session.client.B()
-	for at := 0; !c.full(); {
-		n := c.elements
-		m, err := c.one(ctx, b.Lrange().Key(c.name).Start(int64(at)).Stop(int64(at+n-1)).Build())
-		if err != nil {
-			return err
-		}
-		took, bytes := 0, 0
-		err = each(&m, func(element []byte) error {
+	return c.readWindows(ctx, func(at, n int) rueidis.Completed {
+		return b.Lrange().Key(c.name).Start(int64(at)).Stop(int64(at + n - 1)).Build()
+	}, func(m *rueidis.RedisMessage) (took int, err error) {
+		bytes := 0
+		err = each(m, func(element []byte) error {
 			took++
 			bytes += len(element)
 			return c.f.shaper.Element(element)
 		})
+		c.adapt(took, bytes)
+		return took, err
+	})
+}
+
+// readRanks reads a sorted set that does not change, which costs the server a
+// fraction of what its cursor does.
+func (c *chunker) readRanks(ctx context.Context) error {
+	b := c.f.r.session.client.B()
+	return c.readWindows(ctx, func(at, n int) rueidis.Completed {
+		return b.Zrange().Key(c.name).Min(strconv.Itoa(at)).Max(strconv.Itoa(at + n - 1)).Withscores().Build()
+	}, func(m *rueidis.RedisMessage) (took int, err error) {
+		took, bytes, err := c.f.feedScored(m)
+		c.adapt(took, bytes)
+		return took, err
+	})
+}
+
+// A window is a chunk that has been asked for.
+type window struct {
+	elements int
+	reply    chan windowReply // of capacity 1
+}
+
+type windowReply struct {
+	message rueidis.RedisMessage
+	err     error
+}
+
+// readWindows reads chunk after chunk by position until one is not full. Chunks
+// are asked for ahead of their time, as the round trip demands.
+func (c *chunker) readWindows(ctx context.Context, command func(at, n int) rueidis.Completed, take func(*rueidis.RedisMessage) (took int, err error)) error {
+	var g errgroup.Group
+	defer g.Wait() //nolint:errcheck // errors come with the windows
+	depth, at := 1, 0
+	for ahead := []window(nil); !c.full(); {
+		for len(ahead) < depth {
+			w := window{elements: c.elements, reply: make(chan windowReply, 1)}
+			ask := command(at, w.elements)
+			g.Go(func() error {
+				m, err := c.one(ctx, ask)
+				w.reply <- windowReply{m, err}
+				return nil
+			})
+			ahead = append(ahead, w)
+			at += w.elements
+		}
+		w := ahead[0]
+		ahead = ahead[1:]
+		reply := <-w.reply
+		if reply.err != nil {
+			return reply.err
+		}
+		took, err := take(&reply.message)
 		if err != nil {
 			return err
 		}
-		if took < n {
-			break
+		if took < w.elements {
+			return nil
 		}
-		at += took
-		c.adapt(took, bytes)
+		// The first chunk has told how large elements are.
+		depth = min(2+int(c.f.r.session.server.rtt/serviceOfChunk), maxAhead)
 	}
 	return nil
 }
@@ -296,29 +344,6 @@ func (c *chunker) readStream(ctx context.Context) error {
 			last.Ms++
 		}
 		from = last
-		c.adapt(took, bytes)
-	}
-	return nil
-}
-
-// readRanks reads a sorted set that does not change, which costs the server a
-// fraction of what its cursor does.
-func (c *chunker) readRanks(ctx context.Context) error {
-	b := c.f.r.session.client.B()
-	for at := 0; !c.full(); {
-		n := c.elements
-		m, err := c.one(ctx, b.Zrange().Key(c.name).Min(strconv.Itoa(at)).Max(strconv.Itoa(at+n-1)).Withscores().Build())
-		if err != nil {
-			return err
-		}
-		took, bytes, err := c.f.feedScored(&m)
-		if err != nil {
-			return err
-		}
-		if took < n {
-			break
-		}
-		at += took
 		c.adapt(took, bytes)
 	}
 	return nil

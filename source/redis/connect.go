@@ -83,7 +83,7 @@ type session struct {
 	dialer *dialer
 	client rueidis.Client
 	server server
-	lanes  int
+	lanes  chan struct{} // holds one for each lane that is in use
 }
 
 // Buffers of a connection. Replies longer than the read buffer bypass it.
@@ -168,7 +168,7 @@ func (s *session) open(ctx context.Context, lanes int) error {
 			return err
 		}
 	}
-	s.lanes = lanes
+	s.lanes = make(chan struct{}, lanes)
 	s.dialer.seal()
 	return nil
 }

@@ -177,7 +177,7 @@ func TestReader_Next_farAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lanes := r.(*reader).session.lanes; lanes < 10 {
+	if lanes := cap(r.(*reader).session.lanes); lanes < 10 {
 		t.Errorf("%d lanes at a round trip of 4 ms", lanes)
 	}
 	if err := r.Close(); err != nil {

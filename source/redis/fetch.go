@@ -58,7 +58,11 @@ type fetcher struct {
 
 // fetch is a worker: it reads pages until there are no more.
 func (r *reader) fetch(ctx context.Context) error {
-	f := &fetcher{r: r, shaper: table.NewValueShaper(r.table, r.source.options.MaxValueBytes)}
+	f := &fetcher{
+		r:      r,
+		shaper: table.NewValueShaper(r.table, r.source.options.MaxValueBytes),
+		pipe:   pipeline{session: r.session},
+	}
 	for p := range r.work {
 		if err := f.read(ctx, p); err != nil {
 			return err
@@ -135,10 +139,9 @@ func (f *fetcher) begin() {
 // send sends the pipeline; its next reply is that of the first command added
 // after begin.
 func (f *fetcher) send(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+	if err := f.pipe.send(ctx); err != nil {
+		return err
 	}
-	f.pipe.send(ctx, f.r.session.client)
 	if f.r.source.options.manyDatabases() {
 		if _, err := f.pipe.next(); err != nil {
 			return fmt.Errorf("select database %d: %w", f.page.database, err)
@@ -177,6 +180,7 @@ func (f *fetcher) readStreamed(ctx context.Context) error {
 					}
 				}
 			}
+			f.pipe.end()
 			if err := f.emit(ctx); err != nil {
 				return err
 			}
@@ -262,15 +266,21 @@ func (f *fetcher) takeString(j *job, k value.Key, reply []byte) error {
 // takeDump takes a value that DUMP answered.
 func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 	kind, err := rdb.DumpType(payload)
-	if err == nil && kind != value.Module && !f.r.source.filter.dataType(kind.String()) {
-		return nil
-	}
 	text := len(f.batch.Text)
-	if err == nil {
+	switch {
+	case err != nil:
+	case kind == value.Module:
+		err = f.decoder.Dump(payload, k, &moduleVisitor{f.shaper, f})
+	case !f.r.source.filter.dataType(kind.String()):
+		return nil
+	default:
 		err = f.decoder.Dump(payload, k, f.shaper)
 	}
 	if err != nil {
 		f.batch.DropRow(text)
+		if errors.Is(err, errFiltered) {
+			return nil
+		}
 		return f.another(j, err)
 	}
 	if kind == value.String && len(payload) >= rangeBytes/2 {
@@ -279,6 +289,23 @@ func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 	f.r.source.shapes.learn(j.shape, kind)
 	f.noteOversized(j)
 	return nil
+}
+
+var errFiltered = errors.New("keys of this type are not read")
+
+// A moduleVisitor learns the name of a module's type from the decoder.
+type moduleVisitor struct {
+	value.Visitor
+	f *fetcher
+}
+
+// Begin tells that the value is not read, and begins its row.
+func (v *moduleVisitor) Begin(k value.Key) error {
+	if !v.f.r.source.filter.dataType(k.Module) {
+		return errFiltered
+	}
+	v.f.r.notices.module(k.Module, string(k.Name))
+	return v.Visitor.Begin(k)
 }
 
 // end ends the row of j, which was begun by hand.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,9 +11,16 @@ import (
 
 // parseInt reads an integer reply.
 func parseInt(reply []byte) (int64, error) {
-	n, err := strconv.ParseInt(string(reply), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read an integer reply: %w", err)
+	digits := bytes.TrimPrefix(reply, []byte("-"))
+	n := int64(0)
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, fmt.Errorf("the server answered %.40q where an integer belongs", reply)
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if len(digits) < len(reply) {
+		n = -n
 	}
 	return n, nil
 }

@@ -52,6 +52,9 @@ func (f *fetcher) ask(ctx context.Context, q question) error {
 				kept = append(kept, rest[i])
 			}
 		}
+		if asked > 0 {
+			f.pipe.end()
+		}
 		rest = rest[end:]
 	}
 	f.jobs = kept
@@ -125,7 +128,7 @@ func (f *fetcher) askSizes(ctx context.Context) error {
 	can, b := &f.r.session.server.can, f.r.session.client.B()
 	q := question{
 		wanted:  func(j *job) bool { return j.way != byRange && j.size == 0 },
-		command: func(j *job) rueidis.Completed { return b.MemoryUsage().Key(j.name).Samples(1).Build() },
+		command: func(j *job) rueidis.Completed { return b.MemoryUsage().Key(j.name).Build() },
 		answer: func(j *job, reply []byte) (err error) {
 			j.size, err = parseInt(reply)
 			return err

@@ -47,12 +47,20 @@ type page struct {
 	batches  chan *row.Batch // filled and, when complete, closed by the worker that has the page
 }
 
-// Every lane may have pagesAhead pages waiting, and a page that is being fetched
-// may be batchesAhead batches ahead of Next.
+// Memory: every page that Next has not come to yet may hold batchesAhead batches,
+// and as many pages are in hand as MemoryBytes has room for, so that a big key in
+// one page does not hold up the others. Beside them there are the names of keys
+// of pagesAhead pages a lane, and what each worker has at hand.
 const (
-	pagesAhead   = 2
-	batchesAhead = 2
+	pagesAhead      = 2
+	batchesAhead    = 2
+	batchesOfMemory = 128
+	minBatchBytes   = 256 << 10
+	maxBatchBytes   = 1 << 20
 )
+
+// Workers that have no lane are shaping what they read, or read a big key.
+const spareWorkers = 2
 
 var errClosed = errors.New("the reader is closed")
 
@@ -62,7 +70,7 @@ func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) 
 		session:    ss,
 		table:      s.table,
 		notices:    newNotices(s.options.Logger, s.options.LogKeys),
-		batchBytes: min(max(s.options.MemoryBytes/64, 256<<10), 4<<20),
+		batchBytes: min(max(s.options.MemoryBytes/batchesOfMemory, minBatchBytes), maxBatchBytes),
 	}
 	if err := r.place(from); err != nil {
 		return nil, err
@@ -80,9 +88,10 @@ func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) 
 	// Reads in progress are interrupted by breaking their connections.
 	r.unbind = context.AfterFunc(reading, ss.dialer.close)
 	r.work = make(chan *page, lanes*pagesAhead)
-	r.ordered = make(chan *page, lanes*(pagesAhead+1))
+	pages := s.options.MemoryBytes / (r.batchBytes * batchesAhead)
+	r.ordered = make(chan *page, max(int(pages), lanes*(pagesAhead+1)))
 	r.group.Go(func() error { return r.guarded(reading, r.scan) })
-	for range lanes {
+	for range lanes + spareWorkers {
 		r.group.Go(func() error { return r.guarded(reading, r.fetch) })
 	}
 	return r, nil

@@ -20,12 +20,16 @@ func TestReader_Next(t *testing.T) {
 		server testserver.Options
 		change func(*Options)
 	}{
-		"defaults":            {change: func(*Options) {}},
-		"one key a pipeline":  {change: func(o *Options) { o.BatchSize = 1 }},
-		"large pipelines":     {change: func(o *Options) { o.BatchSize = 5000 }},
-		"every key is big":    {change: func(o *Options) { o.BigKeyBytes = 1 }},
-		"RESP2":               {server: testserver.Options{Args: []string{"--rename-command", "HELLO", ""}}, change: func(*Options) {}},
-		"no DUMP":             {server: user("-dump")},
+		"defaults":           {change: func(*Options) {}},
+		"one key a pipeline": {change: func(o *Options) { o.BatchSize = 1 }},
+		"large pipelines":    {change: func(o *Options) { o.BatchSize = 5000 }},
+		"every key is big":   {change: func(o *Options) { o.BigKeyBytes = 1 }},
+		"RESP2":              {server: testserver.Options{Args: []string{"--rename-command", "HELLO", ""}}, change: func(*Options) {}},
+		"no DUMP":            {server: user("-dump")},
+		"no DUMP, large pipelines": {
+			server: user("-dump"),
+			change: func(o *Options) { o.Username, o.Password, o.BatchSize = "reader", "pw", 5000 },
+		},
 		"no MEMORY USAGE":     {server: user("-memory")},
 		"no DUMP and no size": {server: user("-dump -memory")},
 		"no GETRANGE":         {server: user("-getrange")},

@@ -5,13 +5,16 @@ import (
 	"fmt"
 
 	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/value"
 	"github.com/redis/rueidis"
 )
 
-// A page is full with pageKeys keys, or after pageScans SCAN calls: where few
-// keys match, the cursor must not run far without a place to resume from.
+// A page is full with pageKeys keys or pageBytes of their names, or after
+// pageScans SCAN calls: where few keys match, the cursor must not run far without
+// a place to resume from.
 const (
 	pageKeys  = 1000
+	pageBytes = 256 << 10
 	pageScans = 16
 )
 
@@ -80,6 +83,7 @@ func (r *reader) hand(ctx context.Context, p *page) error {
 // fill adds the keys of the next SCAN replies to p and moves at behind them.
 func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[string]struct{}) error {
 	clear(seen)
+	bytes := 0
 	for range pageScans {
 		entry, err := r.scanOnce(ctx, p.database, at.Cursor)
 		if err != nil {
@@ -90,10 +94,11 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 			if _, repeated := seen[key]; !repeated && r.source.filter.key(key) {
 				seen[key] = struct{}{}
 				p.keys = append(p.keys, key)
+				bytes += len(key)
 			}
 		}
 		at.Cursor = entry.Cursor
-		if at.Cursor == 0 || len(p.keys) >= pageKeys {
+		if at.Cursor == 0 || len(p.keys) >= pageKeys || bytes >= pageBytes {
 			break
 		}
 	}
@@ -136,7 +141,7 @@ func (r *reader) scanCommand(cursor uint64) rueidis.Completed {
 // serverType returns the type that the server itself can restrict SCAN to.
 func (r *reader) serverType() (name string, ok bool) {
 	types := r.source.filter.types
-	if len(types) != 1 || r.session.server.major() < 6 {
+	if len(types) != 1 || kindOf(types[0]) == value.Module || r.session.server.major() < 6 {
 		return "", false
 	}
 	return types[0], true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/redis/rueidis"
 )
@@ -24,7 +25,7 @@ func (w *buffer) ReadFrom(r io.Reader) (int64, error) {
 		return io.Copy(struct{ io.Writer }{w}, r)
 	}
 	start := len(w.b)
-	w.b = append(w.b, make([]byte, limited.N)...)
+	w.b = slices.Grow(w.b, int(limited.N))[:start+int(limited.N)]
 	n, err := io.ReadFull(r, w.b[start:])
 	w.b = w.b[:start+n]
 	return int64(n), err
@@ -36,6 +37,7 @@ var errNone = errors.New("no such key")
 // A pipeline is a run of commands that are sent at once on a lane of their own,
 // and whose replies, strings and integers, are read one after another.
 type pipeline struct {
+	session  *session
 	commands []rueidis.Completed
 	stream   rueidis.MultiRedisResultStream
 	reply    buffer
@@ -43,11 +45,21 @@ type pipeline struct {
 
 func (p *pipeline) add(c rueidis.Completed) { p.commands = append(p.commands, c) }
 
-// send sends the commands added since the last time.
-func (p *pipeline) send(ctx context.Context, client rueidis.Client) {
-	p.stream = client.DoMultiStream(ctx, p.commands...)
+// send sends the commands added since the last time, when a lane is free. The
+// lane is kept until end.
+func (p *pipeline) send(ctx context.Context) error {
+	select {
+	case p.session.lanes <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	p.stream = p.session.client.DoMultiStream(ctx, p.commands...)
 	p.commands = p.commands[:0]
+	return nil
 }
+
+// end gives the lane back, after the last reply has been read.
+func (p *pipeline) end() { <-p.session.lanes }
 
 // next reads one reply, which is valid until the next is read. The error is
 // errNone for nil, and a *rueidis.RedisError for an error reply; any other ends

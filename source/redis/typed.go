@@ -11,13 +11,18 @@ import (
 
 // kinds maps the answers of TYPE to types.
 var kinds = map[string]value.Type{
-	"string":    value.String,
-	"hash":      value.Hash,
-	"list":      value.List,
-	"set":       value.Set,
-	"zset":      value.SortedSet,
-	"stream":    value.Stream,
-	"vectorset": value.VectorSet,
+	"string": value.String,
+	"hash":   value.Hash,
+	"list":   value.List,
+	"set":    value.Set,
+	"zset":   value.SortedSet,
+	"stream": value.Stream,
+}
+
+// moduleNames are the types of modules that are better known by other names.
+var moduleNames = map[string]string{
+	"ReJSON-RL": value.JSON.String(),
+	"TSDB-TYPE": value.TimeSeries.String(),
 }
 
 // kindOf returns the type that TYPE calls name.
@@ -30,23 +35,19 @@ func kindOf(name string) value.Type {
 
 // dataType returns what the data_type column says for what TYPE calls name.
 func dataType(name string) string {
-	if t := kindOf(name); t != value.Module {
-		return t.String()
+	if known, ok := moduleNames[name]; ok {
+		return known
 	}
 	return name
 }
 
-// noteModule completes k, of the type that TYPE calls name, if its values are
-// not read, and tells so.
+// noteModule completes k, of the type that TYPE calls name, if it is a module's,
+// and tells that its value is not read.
 func (f *fetcher) noteModule(k *value.Key, name string) {
-	switch k.Type {
-	case value.Module:
-		k.Module = name
-	case value.VectorSet:
-	default:
-		return
+	if k.Type == value.Module {
+		k.Module = dataType(name)
+		f.r.notices.module(k.Module, string(k.Name))
 	}
-	f.r.notices.module(name, string(k.Name))
 }
 
 // readTyped reads the values of the typed jobs by the commands of their types.
