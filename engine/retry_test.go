@@ -1,0 +1,128 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keylift/keylift/destination"
+	"github.com/keylift/keylift/destination/memory"
+	"github.com/keylift/keylift/engine"
+	"github.com/keylift/keylift/row"
+)
+
+// always returns a before that fails from the batch n on, until the time is up.
+func always(n int, d time.Duration) func(int) error {
+	until := time.Now().Add(d)
+	return func(delivered int) error {
+		if delivered >= n && time.Now().Before(until) {
+			return outage{}
+		}
+		return nil
+	}
+}
+
+func TestRun_retry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := memory.New(memory.Options{})
+		s := &script{server: "one", batches: keys(4, 5, "a"), before: always(2, 30*time.Second)}
+		sum := run(t, options(s, d), nil)
+		if sum.Retries < 5 || sum.Retries > 20 || sum.Rows != 20 || sum.Counts != (destination.Counts{New: 20}) {
+			t.Errorf("got %+v", sum)
+		}
+		for _, from := range s.opened[1:] {
+			wantPosition(t, "opened again", from, row.Position{Generation: 1, Token: "one 2"})
+		}
+		wantValues(t, d, s.batches)
+	})
+}
+
+// Rows of a snapshot without a checkpoint may be of another server by now: it is
+// given up.
+func TestRun_retryWithoutCheckpoint(t *testing.T) {
+	d := memory.New(memory.Options{})
+	s := &script{server: "one", batches: keys(4, 5, "a")}
+	s.batches[0].closes, s.batches[1].closes = row.None, row.None
+	s.before = func(delivered int) error {
+		if delivered == 2 && s.server == "one" {
+			s.server, s.batches = "two", keys(3, 5, "b")
+			return outage{}
+		}
+		return nil
+	}
+	sum := run(t, options(s, d), nil)
+	if sum.Retries != 1 || sum.Counts != (destination.Counts{New: 15}) {
+		t.Errorf("got %+v", sum)
+	}
+	wantPosition(t, "opened again", s.opened[1], row.Position{Generation: 1})
+	wantPosition(t, "in the end", sum.Position, row.Position{Generation: 2, Token: "two end"})
+	wantValues(t, d, s.batches)
+}
+
+func TestRun_retryEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := memory.New(memory.Options{})
+		s := &script{server: "one", batches: keys(4, 5, "a"), before: always(2, time.Hour)}
+		o := options(s, d)
+		o.RetryFor = 20 * time.Second
+		began := time.Now()
+		sum, err := engine.Run(t.Context(), o)
+		if !errors.Is(err, outage{}) || !strings.HasPrefix(err.Error(), "no success for 20s (retry_for): ") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took != 20*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		wantPosition(t, "checkpoint", sum.Position, row.Position{Generation: 1, Token: "one 2"})
+
+		o.RetryFor = 0
+		if sum, err := engine.Run(t.Context(), o); !errors.Is(err, outage{}) || sum.Retries != 1 || time.Since(began) != 20*time.Second {
+			t.Errorf("without retries: %v after %s, %d retries", err, time.Since(began)-20*time.Second, sum.Retries)
+		}
+
+		time.Sleep(time.Hour)
+		if sum := run(t, o, nil); !sum.Resumed || sum.Rows != 10 {
+			t.Errorf("in the end: %+v", sum)
+		}
+		wantValues(t, d, s.batches)
+	})
+}
+
+// Every batch that comes through gives the next outage the whole time.
+func TestRun_retryProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := memory.New(memory.Options{})
+		s := &script{server: "one", batches: keys(10, 5, "a")}
+		failed := map[int]bool{}
+		s.before = func(delivered int) error {
+			if !failed[delivered] {
+				failed[delivered] = true
+				time.Sleep(900 * time.Millisecond)
+				return outage{}
+			}
+			return nil
+		}
+		o := options(s, d)
+		o.RetryFor = time.Second
+		if sum := run(t, o, nil); sum.Retries != 10 {
+			t.Errorf("got %+v", sum)
+		}
+		wantValues(t, d, s.batches)
+	})
+}
+
+func TestRun_retryInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		s := &script{server: "one", batches: keys(4, 5, "a"), before: always(2, time.Hour)}
+		sum, err := engine.Run(ctx, options(s, memory.New(memory.Options{})))
+		if !errors.Is(err, engine.ErrInterrupted) {
+			t.Errorf("got %v", err)
+		}
+		wantPosition(t, "checkpoint", sum.Position, row.Position{Generation: 1, Token: "one 2"})
+	})
+}
