@@ -119,8 +119,7 @@ permitted, 4 done with keys set aside, 130 interrupted (the next run resumes).`,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		hint := "see " + cmd.CommandPath() + " --help"
-		var unknown *pflag.NotExistError
-		if errors.As(err, &unknown) {
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 			var names []string
 			cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 			if near := nearest(unknown.GetSpecifiedName(), names); near != "" {

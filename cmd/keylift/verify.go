@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,7 +118,7 @@ func (c *cli) compare(ctx context.Context, src source.Source, dst destination.St
 }
 
 func (c *cli) printVerdict(v *verification) {
-	text := thousands(v.equal) + " keys equal"
+	parts := []string{thousands(v.equal) + " keys equal"}
 	for _, n := range []struct {
 		keys int64
 		what string
@@ -129,10 +130,10 @@ func (c *cli) printVerdict(v *verification) {
 		{v.unread, "could not be read"},
 	} {
 		if n.keys > 0 {
-			text += ", " + thousands(n.keys) + " " + n.what
+			parts = append(parts, thousands(n.keys)+" "+n.what)
 		}
 	}
-	_, _ = fmt.Fprintln(c.stdout, text)
+	_, _ = fmt.Fprintln(c.stdout, strings.Join(parts, ", "))
 }
 
 // metBytes is about what one key takes in a pass's map.
