@@ -80,8 +80,11 @@ func dsn(o Options) string {
 	settings.Set("max_vacuum_tasks", "0")
 	// The order of rows means nothing, and keeping it costs memory.
 	settings.Set("preserve_insertion_order", "false")
-	// Appending goes on while the log grows; a run ends with a checkpoint.
-	settings.Set("checkpoint_threshold", "1GiB")
+	// What is staged goes to the file soon: kept longer, it would not fit into
+	// memory and be written twice.
+	settings.Set("checkpoint_threshold", "24MiB")
+	// Rows are appended by one thread; more of DuckDB's would only get into its way.
+	settings.Set("threads", "1")
 	if o.ReadOnly {
 		settings.Set("access_mode", "READ_ONLY")
 	}
@@ -121,6 +124,11 @@ func (d *Destination) Close() error {
 func (d *Destination) exec(ctx context.Context, q string, args ...any) error {
 	_, err := d.conn.ExecContext(ctx, q, args...)
 	return plain(err)
+}
+
+// useThreads lets DuckDB use n threads.
+func (d *Destination) useThreads(ctx context.Context, n int) error {
+	return d.exec(ctx, "SET threads = "+strconv.Itoa(n))
 }
 
 // count runs a query for one number.

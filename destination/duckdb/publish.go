@@ -3,7 +3,9 @@ package duckdb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +39,10 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (tot
 	if err := d.exec(ctx, "COMMIT"); err != nil {
 		return total, fmt.Errorf("stage rows: %w", err)
 	}
+	if err := d.useThreads(ctx, runtime.GOMAXPROCS(0)); err != nil {
+		return total, fmt.Errorf("begin to publish: %w", err)
+	}
+	defer func() { err = errors.Join(err, d.useThreads(context.WithoutCancel(ctx), 1)) }()
 	if err := d.exec(ctx, "BEGIN"); err != nil {
 		return total, fmt.Errorf("begin to publish: %w", err)
 	}
