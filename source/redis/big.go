@@ -40,10 +40,14 @@ type chunker struct {
 	seen     members
 }
 
-// readBig reads j in chunks, a big key at a time.
+// readBig reads j in chunks. It waits until Next has come to the page: no page
+// but that one holds big values.
 func (f *fetcher) readBig(ctx context.Context, j *job) error {
-	f.r.bigKeys.Lock()
-	defer f.r.bigKeys.Unlock()
+	select {
+	case <-f.page.turn:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	for {
 		text := len(f.batch.Text)
 		err := f.readChunks(ctx, j)

@@ -206,3 +206,20 @@ func TestReader_Next_oversized(t *testing.T) {
 		}
 	}
 }
+
+// More big keys than there are workers and room for batches.
+func TestReader_Next_manyBig(t *testing.T) {
+	s := testserver.Redis(t, testserver.Options{})
+	c := clientOf(t, s)
+	fillStrings(t, c, 20_000)
+	var commands [][]string
+	for i := range 300 {
+		commands = append(commands, []string{"SET", "big:" + strconv.Itoa(i), strings.Repeat("x", 100_000)})
+	}
+	fill(t, c, commands...)
+	src := sourceOf(t, s, func(o *Options) { o.BigKeyBytes, o.MemoryBytes = 10_000, 1 })
+	got := readAll(t, src, row.Position{})
+	if len(got.rows) != 20_300 || got.total != 20_300 {
+		t.Errorf("%d rows of %d keys, want 20300", got.total, len(got.rows))
+	}
+}

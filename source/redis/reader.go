@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/keylift/keylift/row"
@@ -22,7 +21,6 @@ type reader struct {
 	session *session
 	table   *row.Table
 	notices *notices
-	bigKeys sync.Mutex // held while a big key is read: one at a time
 
 	generation int64
 	start      position // where reading starts
@@ -44,6 +42,7 @@ type page struct {
 	keys     []string
 	after    row.Position // behind the page
 	closes   row.Boundary
+	turn     chan struct{}   // closed when Next has come to the page
 	batches  chan *row.Batch // filled and, when complete, closed by the worker that has the page
 }
 
@@ -167,6 +166,7 @@ func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
 					return nil, io.EOF
 				}
 				r.current = p
+				close(p.turn)
 			case <-r.done:
 				return nil, r.failure()
 			case <-ctx.Done():

@@ -39,7 +39,7 @@ func (r *reader) handAll(ctx context.Context) error {
 		}
 		at.Database = db
 		for more := true; more; {
-			p := &page{database: db, closes: row.Commit, batches: make(chan *row.Batch, batchesAhead)}
+			p := newPage(db)
 			if err := r.fill(ctx, p, &at, seen); err != nil {
 				return err
 			}
@@ -57,7 +57,16 @@ func (r *reader) handAll(ctx context.Context) error {
 		}
 	}
 	// No database holds a key.
-	return r.hand(ctx, r.last(&page{batches: make(chan *row.Batch, 1)}, at))
+	return r.hand(ctx, r.last(newPage(0), at))
+}
+
+func newPage(database int) *page {
+	return &page{
+		database: database,
+		closes:   row.Commit,
+		turn:     make(chan struct{}),
+		batches:  make(chan *row.Batch, batchesAhead),
+	}
 }
 
 // last makes p the page that completes the snapshot.
