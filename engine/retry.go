@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// retryable reports whether what failed may succeed when it is tried again: the
+// Retryable reports whether what failed may succeed when it is tried again: the
 // error itself says so.
-func retryable(err error) bool {
+func Retryable(err error) bool {
 	var r interface{ Retryable() bool }
 	return errors.As(err, &r) && r.Retryable()
 }

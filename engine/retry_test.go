@@ -40,6 +40,23 @@ func TestRun_retry(t *testing.T) {
 	})
 }
 
+// A server that is not ready when the run begins is waited for.
+func TestRun_retryTables(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := memory.New(memory.Options{})
+		s := &script{server: "one", batches: keys(2, 5, "a")}
+		ready := always(0, 10*time.Second)
+		s.tables = func() error { return ready(0) }
+		if sum := run(t, options(s, d), nil); sum.Retries < 3 || sum.Counts != (destination.Counts{New: 10}) {
+			t.Errorf("got %+v", sum)
+		}
+		s.tables = func() error { return errBroken }
+		if sum := run(t, options(s, d), errBroken); sum.Retries != 0 {
+			t.Errorf("%d retries of what cannot pass", sum.Retries)
+		}
+	})
+}
+
 // Rows of a snapshot without a checkpoint may be of another server by now: it is
 // given up.
 func TestRun_retryWithoutCheckpoint(t *testing.T) {

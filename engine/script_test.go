@@ -35,6 +35,8 @@ type script struct {
 	// before is called before each batch is delivered, with how many were so far; an
 	// error is returned in the batch's place.
 	before func(delivered int) error
+	// tables is called when the tables are listed, if it is not nil.
+	tables func() error
 
 	delivered int
 	opened    []row.Position
@@ -61,7 +63,14 @@ func keys(batches, rows int, value string) (all []batch) {
 	return all
 }
 
-func (s *script) Tables(context.Context) ([]*row.Table, error) { return []*row.Table{players}, nil }
+func (s *script) Tables(context.Context) ([]*row.Table, error) {
+	if s.tables != nil {
+		if err := s.tables(); err != nil {
+			return nil, err
+		}
+	}
+	return []*row.Table{players}, nil
+}
 
 func (s *script) Inspect(context.Context) (*source.Report, error) { return &source.Report{}, nil }
 

@@ -91,9 +91,10 @@ type run struct {
 }
 
 func (r *run) run(ctx context.Context) (err error) {
-	tables, err := r.o.Source.Tables(ctx)
+	wait := backoff{retryFor: r.o.RetryFor}
+	tables, err := r.tables(ctx, &wait)
 	if err != nil {
-		return fmt.Errorf("list tables: %w", err)
+		return err
 	}
 	if err := r.o.Destination.Prepare(ctx, tables); err != nil {
 		return err
@@ -104,7 +105,6 @@ func (r *run) run(ctx context.Context) (err error) {
 	r.safe, r.sum.Position = r.next, r.next
 	defer func() { err = errors.Join(err, r.leave()) }()
 
-	wait := backoff{retryFor: r.o.RetryFor}
 	for {
 		err := r.attempt(ctx, &wait)
 		var lost *source.PositionLostError
@@ -115,7 +115,7 @@ func (r *run) run(ctx context.Context) (err error) {
 			if err := r.startOver(lost); err != nil {
 				return err
 			}
-		case retryable(err):
+		case Retryable(err):
 			r.sum.Retries++
 			if err := wait.sleep(ctx, r.o.Logger, err); err != nil {
 				return err
@@ -123,6 +123,24 @@ func (r *run) run(ctx context.Context) (err error) {
 			r.next = r.resume()
 		default:
 			return err
+		}
+	}
+}
+
+// tables asks the source for its tables until it answers.
+func (r *run) tables(ctx context.Context, wait *backoff) ([]*row.Table, error) {
+	for {
+		tables, err := r.o.Source.Tables(ctx)
+		switch {
+		case err == nil:
+			wait.reset()
+			return tables, nil
+		case ctx.Err() != nil || !Retryable(err):
+			return nil, fmt.Errorf("list tables: %w", err)
+		}
+		r.sum.Retries++
+		if err := wait.sleep(ctx, r.o.Logger, err); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/engine"
+	"github.com/keylift/keylift/source"
 )
 
 // checkpointEvery is the least time between two checkpoints: each is a
@@ -55,10 +56,13 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (s
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	report, err := src.Inspect(ctx)
-	if err != nil {
-		return nil, err
+	switch {
+	case err == nil:
+		err = failure(report)
+	case engine.Retryable(err):
+		report, err = &source.Report{}, nil // the run will wait for the server
 	}
-	if err := failure(report); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	dst, err := openDestination(ctx, cfg, false)
