@@ -63,7 +63,7 @@ func failure(r *source.Report) error {
 			if len(r.Nodes) > 0 {
 				node = r.Nodes[0].Address
 			}
-			return &source.AccessError{Node: node, Err: fmt.Errorf("%s: %s", f.Name, f.Detail)}
+			return &source.AccessError{Node: node, Err: errors.New(f.Detail)}
 		}
 	}
 	return nil

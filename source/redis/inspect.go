@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -29,9 +30,12 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	}
 	i := &inspection{report: report, server: sv}
 	i.ok("connect", fmt.Sprintf("%s, %s, round trip %s", sv.name(), sv.role, sv.rtt.Round(time.Microsecond)))
-	if err := s.node.readable(sv); err != nil {
-		i.add("server", source.Fail, err.Error())
+	var access *source.AccessError
+	if err := s.node.readable(sv); errors.As(err, &access) {
+		i.add("server", source.Fail, access.Err.Error())
 		return report, nil
+	} else if err != nil {
+		return nil, err
 	}
 	i.values()
 	i.sizes()
