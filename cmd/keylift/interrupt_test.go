@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -77,5 +79,17 @@ func TestInterrupt(t *testing.T) {
 				t.Errorf("keylift verify:\n%s", out)
 			}
 		})
+	}
+}
+
+// TestInterrupt_check interrupts a command that has nothing to resume.
+func TestInterrupt_check(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	server := testserver.Redis(t, testserver.Options{})
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{"check", "--url", "redis://" + server.Address()}, &stdout, &stderr)
+	if code != 130 || stderr.String() != "keylift: interrupted\n" {
+		t.Errorf("got exit code %d and %q", code, &stderr)
 	}
 }

@@ -191,7 +191,7 @@ func (l *killLane) command(slow bool) *exec.Cmd {
 	l.check(err)
 	args := []string{
 		"sync", "--host", host, "--port", port, "--database", "0,3", "--destination", l.file, "--verbose",
-		"--big-key-bytes", "8KiB", "--checkpoint-interval", "100",
+		"--big-key-bytes", "8KiB", "--checkpoint-interval", "100", "--connect-timeout", "2m", "--read-timeout", "2m",
 	}
 	l.proxy.Slow(0)
 	if slow {
@@ -279,7 +279,7 @@ func (l *killLane) keylift(args ...string) string {
 	l.t.Helper()
 	host, port, err := net.SplitHostPort(l.server.Address())
 	l.check(err)
-	args = append(args, "--host", host, "--port", port, "--database", "0,3", "--destination", l.file)
+	args = append(args, "--host", host, "--port", port, "--database", "0,3", "--destination", l.file, "--connect-timeout", "2m", "--read-timeout", "2m")
 	out, err := exec.CommandContext(l.t.Context(), "keylift", args...).CombinedOutput()
 	if err != nil {
 		l.t.Fatalf("keylift %s: %v\n%s", args[0], err, out)

@@ -58,6 +58,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, engine.ErrInterrupted) {
+		err = errInterrupted // whatever it was that the interruption made fail
+	}
 	code := exitCode(err)
 	if err != nil {
 		c.printError(err, code)
@@ -82,6 +85,9 @@ type usageError struct{ error }
 // errSetAside ends a command that did all it could and left keys out.
 var errSetAside = errors.New("some keys could not be read and were set aside; their rows are as they were")
 
+// errInterrupted ends a command other than a sync that was interrupted.
+var errInterrupted = errors.New("interrupted")
+
 func exitCode(err error) int {
 	var (
 		usage  usageError
@@ -91,7 +97,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitEqual
-	case errors.Is(err, engine.ErrInterrupted), errors.Is(err, context.Canceled):
+	case errors.Is(err, engine.ErrInterrupted), errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.As(err, &usage), errors.As(err, &wrong):
 		return exitUsage
