@@ -300,10 +300,10 @@ func (l *killLane) compare() {
 	for p, was := range l.modified {
 		h, there := rows[p]
 		if !there {
-			l.t.Errorf("the row of %+v is lost", p)
+			l.t.Fatalf("the row of %+v is lost", p)
 		}
 		if _, lives := facts[p]; lives && !l.writer.touched[p] && h.modified != was {
-			l.t.Errorf("%+v has not changed since %s, its last_modified has, to %s", p, time.UnixMicro(was), time.UnixMicro(h.modified))
+			l.t.Fatalf("%+v has not changed since %s, its last_modified has, to %s", p, time.UnixMicro(was), time.UnixMicro(h.modified))
 		}
 	}
 	l.modified = map[place]int64{}
