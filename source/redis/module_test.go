@@ -47,8 +47,8 @@ func TestFetcher_takeDump_module(t *testing.T) {
 	for i, name := range []string{"ReJSON-RL", "MBbloom--", "ReJSON-RL", "TSDB-TYPE"} {
 		key := "k" + string(rune('0'+i))
 		k := value.Key{Name: []byte(key), TTL: -1, ReadAt: time.Now()}
-		if err := f.takeDump(&job{name: key}, k, dumpOf(name)); err != nil || len(f.again) > 0 {
-			t.Fatal(err, f.again)
+		if err := f.takeDump(&job{name: key}, k, dumpOf(name)); err != nil || len(f.values) > 0 {
+			t.Fatal(err, f.values)
 		}
 	}
 	rows := map[string]aRow{}

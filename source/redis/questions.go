@@ -1,155 +1,11 @@
 package redis
 
 import (
-	"context"
 	"errors"
 
 	"github.com/keylift/keylift/value"
 	"github.com/redis/rueidis"
 )
-
-// A question is asked about keys before they are read, a run of keys in one
-// round trip.
-type question struct {
-	wanted  func(*job) bool
-	command func(*job) rueidis.Completed
-	answer  func(*job, []byte) error
-	// refused decides about a job whose question was answered by an error:
-	// whether it is still one.
-	refused func(*job, *rueidis.RedisError) (keep bool, err error)
-}
-
-// Questions are cheap, so that a pipeline of them has this many times the keys
-// of one that reads values.
-const questionsPerKey = 4
-
-// ask asks q about the jobs. Keys that are gone are no jobs any more.
-func (f *fetcher) ask(ctx context.Context, q question) error {
-	kept := f.jobs[:0]
-	for rest := f.jobs; len(rest) > 0; {
-		end, asked := 0, 0
-		f.begin()
-		for ; end < len(rest) && asked < f.r.source.options.BatchSize*questionsPerKey; end++ {
-			if q.wanted(&rest[end]) {
-				f.pipe.add(q.command(&rest[end]))
-				asked++
-			}
-		}
-		if asked > 0 {
-			if err := f.send(ctx); err != nil {
-				return err
-			}
-		}
-		for i := range rest[:end] {
-			keep, err := true, error(nil)
-			if q.wanted(&rest[i]) {
-				keep, err = f.reply(&rest[i], q)
-			}
-			if err != nil {
-				return err
-			}
-			if keep {
-				kept = append(kept, rest[i])
-			}
-		}
-		if asked > 0 {
-			f.pipe.end()
-		}
-		rest = rest[end:]
-	}
-	f.jobs = kept
-	return nil
-}
-
-// reply takes the answer about j and reports whether it is still a job.
-func (f *fetcher) reply(j *job, q question) (keep bool, err error) {
-	reply, err := f.pipe.next()
-	if errors.Is(err, errNone) {
-		return false, nil
-	}
-	if refusal, refused := asReply(err); refused {
-		if unavailable(refusal) {
-			return false, err
-		}
-		return q.refused(j, refusal)
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, q.answer(j, reply)
-}
-
-// keep drops the jobs for which it says no.
-func (f *fetcher) keep(it func(j *job) bool) {
-	kept := f.jobs[:0]
-	for i := range f.jobs {
-		if it(&f.jobs[i]) {
-			kept = append(kept, f.jobs[i])
-		}
-	}
-	f.jobs = kept
-}
-
-// askTypes asks for the type of the keys whose reading depends on it, and drops
-// the keys of types that are not read.
-func (f *fetcher) askTypes(ctx context.Context) error {
-	can, b := &f.r.session.server.can, f.r.session.client.B()
-	_, byServer := f.r.serverType()
-	filtering := len(f.r.source.filter.types) > 0 && !byServer && can.typeOf
-	sizing := !can.memoryUsage && can.typeOf
-	err := f.ask(ctx, question{
-		wanted: func(j *job) bool {
-			return j.kind == "" && (j.way == byType || filtering || sizing && j.way != byRange)
-		},
-		command: func(j *job) rueidis.Completed { return b.Type().Key(j.name).Build() },
-		answer: func(j *job, reply []byte) error {
-			j.kind = string(reply)
-			return nil
-		},
-		refused: func(j *job, refusal *rueidis.RedisError) (bool, error) {
-			if j.way != byType {
-				return true, nil
-			}
-			return false, f.setAside(j, refusal)
-		},
-	})
-	if err != nil {
-		return err
-	}
-	f.keep(func(j *job) bool {
-		return j.kind == "" || j.kind != "none" && f.r.source.filter.dataType(dataType(j.kind))
-	})
-	return nil
-}
-
-// askSizes asks for the size of the keys that could be big, and puts the big
-// ones aside to be read in chunks.
-func (f *fetcher) askSizes(ctx context.Context) error {
-	can, b := &f.r.session.server.can, f.r.session.client.B()
-	q := question{
-		wanted:  func(j *job) bool { return j.way != byRange && j.size == 0 },
-		command: func(j *job) rueidis.Completed { return b.MemoryUsage().Key(j.name).Build() },
-		answer: func(j *job, reply []byte) (err error) {
-			j.size, err = parseInt(reply)
-			return err
-		},
-		refused: func(*job, *rueidis.RedisError) (bool, error) { return true, nil },
-	}
-	if !can.memoryUsage {
-		f.byLength(&q)
-	}
-	if err := f.ask(ctx, q); err != nil {
-		return err
-	}
-	f.keep(func(j *job) bool {
-		if j.size > f.r.source.options.BigKeyBytes {
-			f.big = append(f.big, *j)
-			return false
-		}
-		return true
-	})
-	return nil
-}
 
 // Where the server does not tell how much memory a key takes, its elements are
 // counted: bytesOfElement each is a guess, and manyElements are big at any size.
@@ -158,26 +14,84 @@ const (
 	manyElements   = 10_000
 )
 
-// byLength makes q ask for the number of elements.
-func (f *fetcher) byLength(q *question) {
-	b := f.r.session.client.B()
-	q.wanted = func(j *job) bool {
-		if j.way == byRange || j.size > 0 || j.kind == "" {
-			return false
-		}
-		return hasLength(kindOf(j.kind))
+// wantsType reports whether the reading of j depends on its type, which is not
+// known yet: to choose the command, to leave keys out, or to count elements.
+func (f *fetcher) wantsType(j *job) bool {
+	if j.typed || j.way == byRange {
+		return false
 	}
-	q.command = func(j *job) rueidis.Completed { return lengthOf(b, kindOf(j.kind), j.name) }
-	q.answer = func(j *job, reply []byte) error {
-		n, err := parseInt(reply)
-		switch {
-		case kindOf(j.kind) == value.String:
-			j.size = n
-		case n > manyElements:
-			j.size = max(n*bytesOfElement, f.r.source.options.BigKeyBytes+1)
+	can := &f.r.session.server.can
+	return j.way == byType || can.typeOf && (f.r.filtering || !can.memoryUsage)
+}
+
+// wantsSize reports whether j could be big as far as is known. Strings that are
+// believed to be short are read up to a limit.
+func (f *fetcher) wantsSize(j *job) bool {
+	return !j.sized && j.way != byRange && (f.r.session.server.can.memoryUsage || hasLength(kindOf(j.kind)))
+}
+
+// addQuestions moves questions into the pipeline.
+func (f *fetcher) addQuestions() {
+	b := f.r.session.client.B()
+	n := max(len(f.questions)-f.r.source.options.BatchSize, 0)
+	f.asking = append(f.asking[:0], f.questions[n:]...)
+	f.questions = f.questions[:n]
+	for i := range f.asking {
+		switch j := &f.asking[i]; {
+		case f.wantsType(j):
+			f.pipe.add(b.Type().Key(j.name).Build())
+		case f.r.session.server.can.memoryUsage:
+			f.pipe.add(b.MemoryUsage().Key(j.name).Build())
 		default:
-			j.size = n * bytesOfElement
+			f.pipe.add(lengthOf(b, kindOf(j.kind), j.name))
 		}
+	}
+}
+
+// answered takes the answer to the question about j.
+func (f *fetcher) answered(j *job) error {
+	answer, err := f.pipe.next()
+	if errors.Is(err, errNone) {
+		return nil // gone
+	}
+	refusal, refused := asReply(err)
+	if refused && unavailable(refusal) {
 		return err
 	}
+	if f.wantsType(j) {
+		return f.typeAnswered(j, answer, refusal)
+	}
+	j.sized = true
+	if !refused {
+		if err := f.sizeAnswered(j, answer); err != nil {
+			return err
+		}
+	}
+	f.push(*j)
+	return nil
+}
+
+func (f *fetcher) typeAnswered(j *job, answer []byte, refusal *rueidis.RedisError) error {
+	j.typed, j.kind = true, string(answer)
+	switch {
+	case refusal != nil && j.way == byType:
+		return f.setAside(j, refusal)
+	case j.kind == "none", j.kind != "" && !f.r.source.filter.dataType(dataType(j.kind)):
+		return nil
+	}
+	f.push(*j)
+	return nil
+}
+
+func (f *fetcher) sizeAnswered(j *job, answer []byte) error {
+	n, err := parseInt(answer)
+	switch {
+	case f.r.session.server.can.memoryUsage, kindOf(j.kind) == value.String:
+		j.size = n
+	case n > manyElements:
+		j.size = max(n*bytesOfElement, f.r.source.options.BigKeyBytes+1)
+	default:
+		j.size = n * bytesOfElement
+	}
+	return err
 }

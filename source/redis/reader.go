@@ -25,6 +25,7 @@ type reader struct {
 	generation int64
 	start      position // where reading starts
 	batchBytes int64    // a batch is handed on when it holds this much
+	filtering  bool     // keys are left out by their type, and not by the server
 
 	done    <-chan struct{} // closed when reading has failed or is closed
 	cause   func() error    // of that
@@ -71,6 +72,8 @@ func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) 
 		notices:    newNotices(s.options.Logger, s.options.LogKeys),
 		batchBytes: min(max(s.options.MemoryBytes/batchesOfMemory, minBatchBytes), maxBatchBytes),
 	}
+	_, byServer := r.serverType()
+	r.filtering = len(s.options.Types) > 0 && !byServer
 	if err := r.place(from); err != nil {
 		return nil, err
 	}

@@ -52,21 +52,25 @@ func (f *fetcher) noteModule(k *value.Key, name string) {
 
 // readTyped reads the values of the typed jobs by the commands of their types.
 func (f *fetcher) readTyped(ctx context.Context) error {
+	if len(f.typed) == 0 {
+		return nil
+	}
 	o := &f.r.source.options
-	limit := max(minPipeBytes, int64(o.BatchSize)*bytesPerKey)
-	for rest := f.typed; len(rest) > 0; {
+	jobs := f.typed
+	f.typed = nil // what has to be read again comes in here
+	for len(jobs) > 0 {
 		end, bytes := 0, int64(0)
-		for end < len(rest) && end < o.BatchSize && bytes < limit {
-			bytes += rest[end].size
+		for end < len(jobs) && end < o.BatchSize && bytes < o.pipeBytes() {
+			bytes += jobs[end].size
 			end++
 		}
-		if err := f.readTypedRun(ctx, rest[:end]); err != nil {
+		if err := f.readTypedRun(ctx, jobs[:end]); err != nil {
 			return err
 		}
 		if err := f.emit(ctx); err != nil {
 			return err
 		}
-		rest = rest[end:]
+		jobs = jobs[end:]
 	}
 	return nil
 }
