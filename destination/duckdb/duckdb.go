@@ -11,7 +11,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"os"
 	"regexp"
@@ -34,7 +33,6 @@ type Options struct {
 	MemoryBytes int64
 	// ReadOnly opens an existing file for reading only: Status and Rows work.
 	ReadOnly bool
-	Logger   *slog.Logger
 }
 
 // A Destination is a DuckDB file. It holds the file's lock until it is closed.
@@ -42,6 +40,7 @@ type Destination struct {
 	o      Options
 	db     *sql.DB
 	conn   *sql.Conn // the one connection that writes
+	raw    *os.File  // the file itself, once it has been guarded
 	tables map[string]*preparedTable
 	names  []string // of the tables, in the order of Prepare
 	// The generation of the rows staged, 0 if none are, and when its sync began.
@@ -60,13 +59,21 @@ func Open(ctx context.Context, o Options) (*Destination, error) {
 			return nil, fmt.Errorf("open %s: there is no such file; run keylift sync first", o.Path)
 		}
 	}
+	if err := restore(o.Path); err != nil {
+		return nil, fmt.Errorf("restore %s after a broken checkpoint: %w", o.Path, err)
+	}
+	d, err := open(ctx, o)
+	return d, openError(o.Path, err)
+}
+
+func open(ctx context.Context, o Options) (*Destination, error) {
 	connector, err := duckdb.NewConnector(dsn(o), nil)
 	if err != nil {
-		return nil, openError(o.Path, err)
+		return nil, err
 	}
 	d := &Destination{o: o, db: sql.OpenDB(connector), tables: map[string]*preparedTable{}}
 	if err := d.open(ctx); err != nil {
-		return nil, errors.Join(openError(o.Path, err), d.Close())
+		return nil, errors.Join(err, d.closeFile())
 	}
 	return d, nil
 }
@@ -80,9 +87,8 @@ func dsn(o Options) string {
 	settings.Set("max_vacuum_tasks", "0")
 	// The order of rows means nothing, and keeping it costs memory.
 	settings.Set("preserve_insertion_order", "false")
-	// What is staged goes to the file soon: kept longer, it would not fit into
-	// memory and be written twice.
-	settings.Set("checkpoint_threshold", "24MiB")
+	// Checkpoints are made by Destination alone, see checkpoint.
+	settings.Set("checkpoint_threshold", "1000TiB")
 	// Rows are appended by one thread; more of DuckDB's would only get into its way.
 	settings.Set("threads", "1")
 	if o.ReadOnly {
@@ -101,6 +107,7 @@ func (d *Destination) open(ctx context.Context) error {
 		return nil
 	}
 	for _, q := range []string{
+		"PRAGMA disable_checkpoint_on_shutdown",
 		"CREATE SCHEMA IF NOT EXISTS " + quote(d.o.Schema),
 		"CREATE TABLE IF NOT EXISTS " + d.name(syncTable) + syncColumns,
 	} {
@@ -114,10 +121,23 @@ func (d *Destination) open(ctx context.Context) error {
 // Close writes what the log holds to the file and releases it.
 func (d *Destination) Close() error {
 	var err error
-	if d.conn != nil {
-		err = d.conn.Close()
+	if !d.o.ReadOnly {
+		err = d.checkpoint(context.Background(), 1)
 	}
-	return errors.Join(err, d.db.Close())
+	return errors.Join(err, d.closeFile())
+}
+
+// closeFile releases the file.
+func (d *Destination) closeFile() error {
+	var errs []error
+	if d.conn != nil {
+		errs = append(errs, d.conn.Close())
+	}
+	errs = append(errs, d.db.Close())
+	if d.raw != nil {
+		errs = append(errs, d.raw.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // exec runs a statement on the writing connection.

@@ -81,12 +81,13 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (tot
 
 // compact rewrites row groups in which many rows are dead.
 func (d *Destination) compact(ctx context.Context) error {
-	for _, q := range []string{"SET max_vacuum_tasks = 100", "CHECKPOINT", "SET max_vacuum_tasks = 0"} {
-		if err := d.exec(ctx, q); err != nil {
-			return fmt.Errorf("compact the file: %w", err)
-		}
+	if err := d.exec(ctx, "SET max_vacuum_tasks = 100"); err != nil {
+		return fmt.Errorf("compact the file: %w", err)
 	}
-	return nil
+	if err := d.checkpoint(ctx, 1); err != nil {
+		return fmt.Errorf("compact the file: %w", err)
+	}
+	return d.exec(ctx, "SET max_vacuum_tasks = 0")
 }
 
 // A publication is the publishing of one table.

@@ -70,7 +70,7 @@ func (tx *tx) Stage(ctx context.Context, p row.Position) error {
 	if err := tx.commit(ctx, s); err != nil {
 		return fmt.Errorf("commit staged rows: %w", err)
 	}
-	return nil
+	return tx.d.checkpoint(context.WithoutCancel(ctx), walBytes)
 }
 
 // commit hands all rows to DuckDB and commits them with the position. From the

@@ -1,0 +1,151 @@
+package duckdb
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// A checkpoint of DuckDB overwrites its metadata blocks in place, among them
+// those that the file's present header refers to. The bytes in use stay the same,
+// but a process that is killed within such a write leaves a block whose checksum
+// is wrong, and DuckDB refuses the file. So checkpoints are made here alone: the
+// headers and these blocks are copied to a guard file first. Open puts the blocks
+// back where the headers are still the same, which says that the checkpoint did
+// not get to its end. (The layout of a file: three headers of 4096 bytes, then the
+// blocks, each of the size that PRAGMA database_size tells.)
+const (
+	guardSuffix = ".guard"
+	guardMagic  = "keylift guard 1\n"
+	headerBytes = 3 * 4096
+
+	// walBytes is the size of the log at which a run does not wait for its end to
+	// make a checkpoint.
+	walBytes = 1 << 30
+)
+
+// checkpoint moves what the log holds into the file, if it holds at least so many bytes.
+func (d *Destination) checkpoint(ctx context.Context, least int64) error {
+	wal, err := os.Stat(d.o.Path + ".wal")
+	if err != nil || wal.Size() < least {
+		return nil //nolint:nilerr // without a log there is nothing to move
+	}
+	if err := d.guard(ctx); err != nil {
+		return fmt.Errorf("guard the blocks of %s: %w", d.o.Path, err)
+	}
+	if err := d.exec(ctx, "CHECKPOINT"); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", d.o.Path, err)
+	}
+	return os.Remove(d.o.Path + guardSuffix)
+}
+
+// guard copies the metadata blocks to the guard file.
+func (d *Destination) guard(ctx context.Context) error {
+	if d.raw == nil {
+		// Closing any descriptor of the file would give up the process's lock on it:
+		// this one stays open as long as the database.
+		raw, err := os.Open(d.o.Path)
+		if err != nil {
+			return err
+		}
+		d.raw = raw
+	}
+	size, err := d.count(ctx, "SELECT block_size FROM pragma_database_size()")
+	if err != nil {
+		return err
+	}
+	rows, err := d.conn.QueryContext(ctx, "SELECT DISTINCT block_id FROM pragma_metadata_info() ORDER BY block_id")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	var copied bytes.Buffer
+	copied.WriteString(guardMagic)
+	number := func(n int64) { copied.Write(binary.LittleEndian.AppendUint64(nil, uint64(n))) }
+	number(size)
+	headers := make([]byte, headerBytes)
+	if _, err := d.raw.ReadAt(headers, 0); err != nil {
+		return err
+	}
+	copied.Write(headers)
+	block := make([]byte, size)
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		// A block that the file does not reach to is new: no header refers to it.
+		if n, _ := d.raw.ReadAt(block, headerBytes+id*size); int64(n) == size {
+			number(id)
+			copied.Write(block)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	sum := xxhash.Sum64(copied.Bytes())
+	copied.Write(binary.LittleEndian.AppendUint64(nil, sum))
+	return writeDurably(d.o.Path+guardSuffix, copied.Bytes())
+}
+
+func writeDurably(path string, b []byte) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// restore puts back the blocks of the guard file, if there is one and its
+// checkpoint did not get to its end. A guard file that is not whole guards a
+// checkpoint that never began.
+func restore(path string) (err error) {
+	guard, err := os.ReadFile(path + guardSuffix)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if lock(f) != nil {
+		return nil // a process that lives has the file, and its checkpoint may be under way
+	}
+	end := len(guard) - 8
+	if end > len(guardMagic)+8+headerBytes && bytes.HasPrefix(guard, []byte(guardMagic)) &&
+		xxhash.Sum64(guard[:end]) == binary.LittleEndian.Uint64(guard[end:]) {
+		if err := putBack(f, guard[len(guardMagic):end]); err != nil {
+			return err
+		}
+	}
+	return os.Remove(path + guardSuffix)
+}
+
+// putBack writes guarded blocks to f, unless its headers have changed since.
+func putBack(f *os.File, guarded []byte) error {
+	size, headers, rest := int(binary.LittleEndian.Uint64(guarded)), guarded[8:8+headerBytes], guarded[8+headerBytes:]
+	have := make([]byte, headerBytes)
+	if _, err := f.ReadAt(have, 0); err != nil || !bytes.Equal(have, headers) {
+		return err
+	}
+	for ; len(rest) >= 8+size; rest = rest[8+size:] {
+		id := int64(binary.LittleEndian.Uint64(rest))
+		if _, err := f.WriteAt(rest[8:8+size], headerBytes+id*int64(size)); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
