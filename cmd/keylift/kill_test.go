@@ -236,9 +236,10 @@ func (l *killLane) killAt(message string, slow bool, after time.Duration) {
 	l.t.Fatalf("20 syncs ended before they were killed at %s", message)
 }
 
-// cut breaks the connections of the next sync somewhere on its way.
+// cut breaks the connections of the next sync somewhere on its way, once it is
+// connected.
 func (l *killLane) cut() {
-	l.proxy.CutAfter(1 + l.random.Int64N(4<<20))
+	l.proxy.CutAfter(64<<10 + l.random.Int64N(4<<20))
 	l.total.cuts.Add(1)
 }
 
