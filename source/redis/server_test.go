@@ -186,10 +186,10 @@ func sameRows(tb testing.TB, got, want map[string]aRow, tolerance time.Duration)
 			tb.Errorf("key %q is missing", name)
 			continue
 		}
-		if g.TTL >= 0 && w.TTL >= 0 && near(g.TTL, w.TTL, 60) {
+		if g.TTL >= 0 && w.TTL >= 0 && within(g.TTL, w.TTL, 60) {
 			g.TTL = w.TTL
 		}
-		if tolerance > 0 && g.Expires > 0 && near(g.Expires, w.Expires, tolerance.Milliseconds()) {
+		if tolerance > 0 && g.Expires > 0 && within(g.Expires, w.Expires, tolerance.Milliseconds()) {
 			g.Expires = w.Expires
 		}
 		if g != w {
@@ -203,7 +203,7 @@ func sameRows(tb testing.TB, got, want map[string]aRow, tolerance time.Duration)
 	}
 }
 
-func near(a, b, within int64) bool { return a-b <= within && b-a <= within }
+func within(a, b, most int64) bool { return a-b <= most && b-a <= most }
 
 func show(r aRow) string {
 	return slog.AnyValue(map[string]any{
