@@ -140,14 +140,19 @@ func (s *Source) scope() row.Scope {
 
 // Lanes: enough that the server has the next pipeline while a round trip passes.
 const (
-	minLanes     = 2
+	kindLanes    = 2 // at the least: others wait for each
+	eagerLanes   = 4 // where pipelines are longer than by default, others wait anyway
 	maxLanes     = 32
 	serviceOfKey = 4 * time.Microsecond // about what the server takes to dump a key
 )
 
 func lanesFor(rtt time.Duration, batchSize int) int {
 	service := time.Duration(batchSize) * serviceOfKey
-	return min(minLanes+int(rtt/service), maxLanes)
+	least := kindLanes
+	if batchSize > DefaultBatchSize {
+		least = eagerLanes
+	}
+	return min(least+int(rtt/service), maxLanes)
 }
 
 // guarded runs one goroutine of the reader; its error ends the reader.

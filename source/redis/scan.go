@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/value"
@@ -15,7 +16,7 @@ import (
 const (
 	pageKeys  = 1000
 	pageBytes = 256 << 10
-	pageScans = 16
+	pageScans = 32
 )
 
 // scan hands out the pages of the snapshot. Only their true end closes ordered:
@@ -132,7 +133,7 @@ func (r *reader) scanOnce(ctx context.Context, database int, cursor uint64) (rue
 }
 
 func (r *reader) scanCommand(cursor uint64) rueidis.Completed {
-	f, count := &r.source.filter, int64(max(r.source.options.BatchSize, pageKeys))
+	f, count := &r.source.filter, int64(max(r.source.options.BatchSize, r.scanKeys()))
 	scan := r.session.client.B().Scan().Cursor(cursor)
 	pattern, matched := f.match()
 	kind, typed := r.serverType()
@@ -145,6 +146,21 @@ func (r *reader) scanCommand(cursor uint64) rueidis.Completed {
 		return scan.Count(count).Type(kind).Build()
 	}
 	return scan.Count(count).Build()
+}
+
+// A SCAN call should visit few keys, for it holds up the server's other clients
+// for a microsecond a key; over a network, where the cursor can only take so many
+// steps a second, it must visit many.
+const (
+	scanKeysNear = 250
+	nearRTT      = 300 * time.Microsecond // a round trip
+)
+
+func (r *reader) scanKeys() int {
+	if r.session.server.rtt < nearRTT {
+		return scanKeysNear
+	}
+	return pageKeys
 }
 
 // serverType returns the type that the server itself can restrict SCAN to.
