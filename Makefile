@@ -44,8 +44,8 @@ race:
 	@scripts/need redis-server || test -z "$(REQUIRE_SERVERS)"
 	go test -race -timeout 10m $(RACED)
 
-fuzz: ## every fuzz test, 30 seconds in all
-	scripts/fuzz 30
+fuzz: ## every fuzz test, about 30 seconds in all
+	scripts/fuzz 50000
 
 bench: build ## the benchmark: ceilings and keylift in one run
 	@scripts/need redis-server
