@@ -1,0 +1,5 @@
+// Package replication follows a server as a replica does: the link (handshake,
+// PSYNC, acknowledgements) and the stream of commands after it. A Parser reads the
+// stream, Commands knows from the server which arguments are keys, and a Window
+// gathers what the commands changed. The package reads no keys and shapes no rows.
+package replication
