@@ -19,6 +19,8 @@ type Shaper interface {
 	Abort()
 	// Keep writes a row that says: k is there but could not be read.
 	Keep(k value.Key)
+	// Exceed says that the value goes on beyond what one cell may hold.
+	Exceed()
 	// Oversized reports whether the value of the last key was larger than one cell
 	// may be, so that its row has NULL instead.
 	Oversized() bool

@@ -89,8 +89,7 @@ func collection(t value.Type) bool {
 func (s *ValueShaper) String(b []byte) error {
 	s.size += int64(len(b))
 	if s.size > s.maxBytes {
-		s.oversized = true
-		s.batch.Text = s.batch.Text[:s.start]
+		s.Exceed()
 	}
 	if !s.oversized {
 		s.batch.Text = append(s.batch.Text, b...)
@@ -146,12 +145,21 @@ func (s *ValueShaper) Sample(at time.Time, v float64) error {
 	return nil
 }
 
+// Exceed drops what there is of the value, which is too long.
+func (s *ValueShaper) Exceed() {
+	s.oversized = true
+	if collection(s.k.Type) {
+		s.enc.Reset()
+	} else {
+		s.batch.Text = s.batch.Text[:s.start]
+	}
+}
+
 // another counts one more element and reports whether it is to be encoded.
 func (s *ValueShaper) another() bool {
 	s.size++
 	if !s.oversized && int64(s.enc.Len()) > s.maxBytes {
-		s.oversized = true
-		s.enc.Reset()
+		s.Exceed()
 	}
 	return !s.oversized
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/redis/rueidis"
+	"github.com/keylift/keylift/source/redis/resp"
 )
 
 // abilities say which commands the server knows and permits to this user. Each
@@ -17,6 +17,8 @@ type abilities struct {
 	pttl        bool
 	memoryUsage bool
 	getRange    bool
+	hRandField  bool
+	lRange      bool
 	typeOf      bool
 	noTouch     bool
 	watch       bool              // with UNWATCH, MULTI and EXEC
@@ -28,74 +30,77 @@ const probeKey = "keylift:no-such-key"
 
 // A trial is a command that is tried, and where to note that it works.
 type trial struct {
-	name    string
-	command rueidis.Completed
-	can     *bool
+	name string
+	args []string // behind the name
+	can  *bool
 }
 
-// try finds out what may be done over client's connection.
-func try(ctx context.Context, client rueidis.Client) (abilities, error) {
-	b := client.B()
+// try finds out what may be done over a session's connection.
+func (s *session) try(ctx context.Context) (abilities, error) {
 	a := abilities{refused: map[string]string{}}
 	var watch, unwatch, exec bool
-	key := probeKey
-	err := a.run(ctx, client, []trial{
-		{"SCAN", b.Scan().Cursor(0).Count(1).Build(), &a.scan},
-		{"DUMP", b.Dump().Key(key).Build(), &a.dump},
-		{"PEXPIRETIME", b.Pexpiretime().Key(key).Build(), &a.pexpiretime},
-		{"PTTL", b.Pttl().Key(key).Build(), &a.pttl},
-		{"MEMORY USAGE", b.MemoryUsage().Key(key).Samples(1).Build(), &a.memoryUsage},
-		{"GETRANGE", b.Getrange().Key(key).Start(0).End(0).Build(), &a.getRange},
-		{"TYPE", b.Type().Key(key).Build(), &a.typeOf},
-		{"GET", b.Get().Key(key).Build(), new(bool)},
-		{"HGETALL", b.Hgetall().Key(key).Build(), new(bool)},
-		{"LRANGE", b.Lrange().Key(key).Start(0).Stop(0).Build(), new(bool)},
-		{"SMEMBERS", b.Smembers().Key(key).Build(), new(bool)},
-		{"ZRANGE", b.Zrange().Key(key).Min("0").Max("0").Build(), new(bool)},
-		{"XRANGE", b.Xrange().Key(key).Start("-").End("+").Build(), new(bool)},
-		{"HSCAN", b.Hscan().Key(key).Cursor(0).Build(), new(bool)},
-		{"SSCAN", b.Sscan().Key(key).Cursor(0).Build(), new(bool)},
-		{"ZSCAN", b.Zscan().Key(key).Cursor(0).Build(), new(bool)},
-		{"STRLEN", b.Strlen().Key(key).Build(), new(bool)},
-		{"HLEN", b.Hlen().Key(key).Build(), new(bool)},
-		{"LLEN", b.Llen().Key(key).Build(), new(bool)},
-		{"SCARD", b.Scard().Key(key).Build(), new(bool)},
-		{"ZCARD", b.Zcard().Key(key).Build(), new(bool)},
-		{"XLEN", b.Xlen().Key(key).Build(), new(bool)},
-		{"TIME", b.Time().Build(), new(bool)},
-		{"INFO", b.Info().Section("server").Build(), new(bool)},
-		{"CLIENT NO-TOUCH", b.ClientNoTouch().On().Build(), &a.noTouch},
-		{"CLIENT NO-EVICT", b.ClientNoEvict().On().Build(), new(bool)},
-		{"WATCH", b.Watch().Key(key).Build(), &watch},
-		{"UNWATCH", b.Unwatch().Build(), &unwatch},
-		{"EXEC", b.Exec().Build(), &exec},
+	on := func(args ...string) []string { return append([]string{probeKey}, args...) }
+	err := a.run(ctx, s, []trial{
+		{"SCAN", []string{"0", "COUNT", "1"}, &a.scan},
+		{"DUMP", on(), &a.dump},
+		{"PEXPIRETIME", on(), &a.pexpiretime},
+		{"PTTL", on(), &a.pttl},
+		{"MEMORY USAGE", on("SAMPLES", "1"), &a.memoryUsage},
+		{"GETRANGE", on("0", "0"), &a.getRange},
+		{"HRANDFIELD", on("1", "WITHVALUES"), &a.hRandField},
+		{"TYPE", on(), &a.typeOf},
+		{"GET", on(), new(bool)},
+		{"HGETALL", on(), new(bool)},
+		{"LRANGE", on("0", "0"), &a.lRange},
+		{"SMEMBERS", on(), new(bool)},
+		{"ZRANGE", on("0", "0"), new(bool)},
+		{"XRANGE", on("-", "+"), new(bool)},
+		{"HSCAN", on("0"), new(bool)},
+		{"SSCAN", on("0"), new(bool)},
+		{"ZSCAN", on("0"), new(bool)},
+		{"STRLEN", on(), new(bool)},
+		{"HLEN", on(), new(bool)},
+		{"LLEN", on(), new(bool)},
+		{"SCARD", on(), new(bool)},
+		{"ZCARD", on(), new(bool)},
+		{"XLEN", on(), new(bool)},
+		{"TIME", nil, new(bool)},
+		{"INFO", []string{"server"}, new(bool)},
+		{"CLIENT NO-TOUCH", []string{"ON"}, &a.noTouch},
+		{"CLIENT NO-EVICT", []string{"ON"}, new(bool)},
+		{"WATCH", on(), &watch},
+		{"UNWATCH", nil, &unwatch},
+		{"EXEC", nil, &exec},
 	})
 	if err != nil || !watch || !unwatch || !exec {
 		return a, err
 	}
 	// Only where EXEC is permitted does MULTI not lock the connection up.
-	err = a.run(ctx, client, []trial{
-		{"MULTI", b.Multi().Build(), &a.watch},
-		{"EXEC", b.Exec().Build(), new(bool)},
+	err = a.run(ctx, s, []trial{
+		{"MULTI", nil, &a.watch},
+		{"EXEC", nil, new(bool)},
 	})
 	return a, err
 }
 
-func (a *abilities) run(ctx context.Context, client rueidis.Client, trials []trial) error {
-	commands := make([]rueidis.Completed, len(trials))
-	for i := range trials {
-		commands[i] = trials[i].command
+func (a *abilities) run(ctx context.Context, s *session, trials []trial) error {
+	commands := make([][]string, len(trials))
+	for i, t := range trials {
+		commands[i] = append(strings.Fields(t.name), t.args...)
 	}
-	for i, reply := range client.DoMulti(ctx, commands...) {
-		err := reply.Error()
-		answer, isReply := asReply(err)
+	replies, err := s.do(ctx, commands...)
+	if err != nil {
+		return err
+	}
+	for _, t := range trials {
+		answer, refused := asReply(replies.Next().Err())
 		switch {
-		case err == nil || rueidis.IsRedisNil(err), isReply && permitted(answer):
-			*trials[i].can = true
-		case !isReply || unavailable(answer):
-			return err
+		case !refused, permitted(answer):
+			*t.can = true
+		case unavailable(answer):
+			return answer
 		default:
-			a.refused[trials[i].name] = answer.Error()
+			a.refused[t.name] = answer.Error()
 		}
 	}
 	return nil
@@ -103,7 +108,7 @@ func (a *abilities) run(ctx context.Context, client rueidis.Client, trials []tri
 
 // permitted reports whether an error reply is about the key that a command was
 // tried on, or about its circumstances, and not about the command.
-func permitted(e *rueidis.RedisError) bool {
+func permitted(e resp.Error) bool {
 	text := e.Error()
 	return strings.HasPrefix(text, "NOPERM") && !strings.Contains(text, "permissions to run") ||
 		strings.Contains(text, "EXEC without MULTI")

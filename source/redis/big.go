@@ -1,14 +1,14 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
 	"time"
 
+	"github.com/keylift/keylift/source/redis/resp"
 	"github.com/keylift/keylift/value"
-	"github.com/redis/rueidis"
-	"golang.org/x/sync/errgroup"
 )
 
 // Big keys are read in chunks, so that no command keeps the server busy for long
@@ -37,8 +37,12 @@ type chunker struct {
 	name     string
 	watched  bool // nothing but this one moment is read
 	elements int  // of the next chunk
+	most     int  // elements of a chunk
 	seen     members
 }
+
+// errNone says that a key does not exist.
+var errNone = errors.New("no such key")
 
 // readBig reads j in chunks. It waits until Next has come to the page: no page
 // but that one holds big values.
@@ -59,6 +63,8 @@ func (f *fetcher) readBig(ctx context.Context, j *job) error {
 		switch {
 		case errors.Is(err, errNone):
 			return nil
+		case errors.Is(err, resp.ErrTooLong):
+			j.huge = true
 		case refused && unavailable(refusal), !refused && !errors.Is(err, errChanged):
 			return err
 		}
@@ -71,17 +77,19 @@ func (f *fetcher) readBig(ctx context.Context, j *job) error {
 // readChunks reads j once. The error is errNone if the key is gone, errChanged if
 // what was read is not to be trusted.
 func (f *fetcher) readChunks(ctx context.Context, j *job) error {
-	c := &chunker{f: f, name: j.name, elements: firstElements}
-	b := f.r.session.client.B()
+	c := &chunker{f: f, name: j.name, elements: firstElements, most: maxElements}
+	if j.huge {
+		c.elements, c.most = 1, 1
+	}
 	if f.r.session.server.can.watch && (j.tries == 0 || j.tries < maxTries-1 && !hasCursor(kindOf(j.kind))) {
-		if _, err := c.one(ctx, b.Watch().Key(j.name).Build()); err != nil {
+		if _, err := c.one(ctx, "WATCH", j.name); err != nil {
 			return err
 		}
 		c.watched = true
 	}
 	err := c.readKey(ctx, j)
 	if err != nil && c.watched && ctx.Err() == nil {
-		_, unwatchErr := f.do(ctx, b.Unwatch().Build())
+		_, unwatchErr := c.do(ctx, []string{"UNWATCH"})
 		return errors.Join(err, unwatchErr)
 	}
 	return err
@@ -113,7 +121,13 @@ func (c *chunker) readKey(ctx context.Context, j *job) error {
 	if err := f.shaper.Begin(k); err != nil {
 		return err
 	}
-	if err := c.read(ctx, k.Type); err != nil {
+	err = c.read(ctx, k.Type)
+	if errors.Is(err, resp.ErrTooLong) && c.elements == 1 {
+		// No cell takes a single element of this length.
+		f.shaper.Exceed()
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
 	if err := c.confirm(ctx, j.kind); err != nil {
@@ -124,17 +138,18 @@ func (c *chunker) readKey(ctx context.Context, j *job) error {
 
 // state returns the type and the expiry of the key; errNone if it is gone.
 func (c *chunker) state(ctx context.Context) (kind string, expiry int64, err error) {
-	replies, err := c.f.do(ctx, c.f.expiry(c.name), c.f.r.session.client.B().Type().Key(c.name).Build())
+	replies, err := c.do(ctx, []string{c.f.r.session.server.can.expiryCommand(), c.name}, []string{"TYPE", c.name})
 	if err != nil {
 		return "", 0, err
 	}
-	if expiry, err = replies[0].AsInt64(); err != nil {
+	if expiry, err = replies.Next().Int(); err != nil {
 		return "", 0, err
 	}
-	if kind, err = replies[1].ToString(); err != nil {
+	name, err := replies.Next().Bytes()
+	if err != nil {
 		return "", 0, err
 	}
-	if expiry == expiryGone || kind == "none" {
+	if kind = string(name); expiry == expiryGone || kind == "none" {
 		return "", 0, errNone
 	}
 	return kind, expiry, nil
@@ -142,14 +157,14 @@ func (c *chunker) state(ctx context.Context) (kind string, expiry int64, err err
 
 // confirm asks, after the last chunk, whether what was read may be kept.
 func (c *chunker) confirm(ctx context.Context, kind string) error {
-	b := c.f.r.session.client.B()
 	if c.watched {
-		replies, err := c.f.do(ctx, b.Multi().Build(), b.Exec().Build())
+		replies, err := c.do(ctx, []string{"MULTI"}, []string{"EXEC"})
 		if err != nil {
 			return err
 		}
-		err = replies[1].Error()
-		if rueidis.IsRedisNil(err) {
+		replies.Next()
+		_, err = replies.Next().Elements()
+		if errors.Is(err, resp.ErrNil) {
 			return errChanged
 		}
 		return err
@@ -172,20 +187,20 @@ func hasLength(kind value.Type) bool {
 
 // lengthOf returns the command that tells the number of elements, or of bytes of
 // a string.
-func lengthOf(b rueidis.Builder, kind value.Type, name string) rueidis.Completed {
+func lengthOf(kind value.Type) string {
 	switch kind {
 	case value.String:
-		return b.Strlen().Key(name).Build()
+		return "STRLEN"
 	case value.Hash:
-		return b.Hlen().Key(name).Build()
+		return "HLEN"
 	case value.List:
-		return b.Llen().Key(name).Build()
+		return "LLEN"
 	case value.Set:
-		return b.Scard().Key(name).Build()
+		return "SCARD"
 	case value.SortedSet:
-		return b.Zcard().Key(name).Build()
+		return "ZCARD"
 	}
-	return b.Xlen().Key(name).Build()
+	return "XLEN"
 }
 
 // length returns how many elements the key has now, or bytes if it is a string;
@@ -195,24 +210,30 @@ func (c *chunker) length(ctx context.Context, kind value.Type) (int, error) {
 	if !hasLength(kind) {
 		return -1, nil
 	}
-	m, err := c.one(ctx, lengthOf(c.f.r.session.client.B(), kind, c.name))
+	reply, err := c.one(ctx, lengthOf(kind), c.name)
 	if refusal, refused := asReply(err); refused && !isWrongType(refusal) && !unavailable(refusal) {
 		return -1, nil
 	}
 	if err != nil {
 		return -1, err
 	}
-	n, err := m.AsInt64()
+	n, err := reply.Int()
 	return int(n), err
 }
 
+// do sends commands in the key's database.
+func (c *chunker) do(ctx context.Context, commands ...[]string) (*resp.Replies, error) {
+	return c.f.r.do(ctx, c.f.page.database, commands...)
+}
+
 // one sends one command. An error reply is an error.
-func (c *chunker) one(ctx context.Context, command rueidis.Completed) (rueidis.RedisMessage, error) {
-	replies, err := c.f.do(ctx, command)
+func (c *chunker) one(ctx context.Context, command ...string) (resp.Reply, error) {
+	replies, err := c.do(ctx, command)
 	if err != nil {
-		return rueidis.RedisMessage{}, err
+		return nil, err
 	}
-	return replies[0].ToMessage()
+	reply := replies.Next()
+	return reply, reply.Err()
 }
 
 // read feeds the shaper chunk by chunk, until the end or until the value is too
@@ -239,12 +260,11 @@ func (c *chunker) read(ctx context.Context, kind value.Type) error {
 func (c *chunker) full() bool { return c.f.shaper.Oversized() }
 
 func (c *chunker) readString(ctx context.Context) error {
-	b := c.f.r.session.client.B()
 	c.elements = pieceBytes
-	return c.readWindows(ctx, func(at, n int) rueidis.Completed {
-		return b.Getrange().Key(c.name).Start(int64(at)).End(int64(at + n - 1)).Build()
-	}, func(m *rueidis.RedisMessage) (took int, err error) {
-		piece, err := m.AsBytes()
+	return c.readWindows(ctx, func(from, to string) []string {
+		return []string{"GETRANGE", c.name, from, to}
+	}, func(reply resp.Reply) (took int, err error) {
+		piece, err := reply.Bytes()
 		if err != nil {
 			return 0, err
 		}
@@ -253,16 +273,14 @@ func (c *chunker) readString(ctx context.Context) error {
 }
 
 func (c *chunker) readList(ctx context.Context) error {
-	b := c.f.r.session.client.B()
-	return c.readWindows(ctx, func(at, n int) rueidis.Completed {
-		return b.Lrange().Key(c.name).Start(int64(at)).Stop(int64(at + n - 1)).Build()
-	}, func(m *rueidis.RedisMessage) (took int, err error) {
-		bytes := 0
-		err = each(m, func(element []byte) error {
-			took++
-			bytes += len(element)
-			return c.f.shaper.Element(element)
-		})
+	return c.readWindows(ctx, func(from, to string) []string {
+		return []string{"LRANGE", c.name, from, to}
+	}, func(reply resp.Reply) (took int, err error) {
+		elements, err := reply.Elements()
+		if err != nil {
+			return 0, err
+		}
+		took, bytes, err := each(elements, c.f.shaper.Element)
 		c.adapt(took, bytes)
 		return took, err
 	})
@@ -271,11 +289,14 @@ func (c *chunker) readList(ctx context.Context) error {
 // readRanks reads a sorted set that does not change, which costs the server a
 // fraction of what its cursor does.
 func (c *chunker) readRanks(ctx context.Context) error {
-	b := c.f.r.session.client.B()
-	return c.readWindows(ctx, func(at, n int) rueidis.Completed {
-		return b.Zrange().Key(c.name).Min(strconv.Itoa(at)).Max(strconv.Itoa(at + n - 1)).Withscores().Build()
-	}, func(m *rueidis.RedisMessage) (took int, err error) {
-		took, bytes, err := c.f.feedScored(m)
+	return c.readWindows(ctx, func(from, to string) []string {
+		return []string{"ZRANGE", c.name, from, to, "WITHSCORES"}
+	}, func(reply resp.Reply) (took int, err error) {
+		elements, err := reply.Elements()
+		if err != nil {
+			return 0, err
+		}
+		took, bytes, err := eachPair(elements, c.f.scored)
 		c.adapt(took, bytes)
 		return took, err
 	})
@@ -284,44 +305,43 @@ func (c *chunker) readRanks(ctx context.Context) error {
 // A window is a chunk that has been asked for.
 type window struct {
 	elements int
-	reply    chan windowReply // of capacity 1
-}
-
-type windowReply struct {
-	message rueidis.RedisMessage
-	err     error
+	pipe     *pipeline
 }
 
 // readWindows reads chunk after chunk by position until one is not full. Chunks
 // are asked for ahead of their time, as the round trip demands.
-func (c *chunker) readWindows(ctx context.Context, command func(at, n int) rueidis.Completed, take func(*rueidis.RedisMessage) (took int, err error)) error {
-	var g errgroup.Group
-	defer g.Wait() //nolint:errcheck // errors come with the windows
-	depth, at := 1, 0
-	for ahead := []window(nil); !c.full(); {
+func (c *chunker) readWindows(ctx context.Context, command func(from, to string) []string, take func(resp.Reply) (took int, err error)) (err error) {
+	control, many := c.f.r.session.control, c.f.r.source.options.manyDatabases()
+	ahead := make([]window, 0, maxAhead)
+	defer func() {
+		for _, w := range ahead {
+			err = cmp.Or(err, w.pipe.wait())
+		}
+	}()
+	for depth, at := 1, 0; !c.full(); {
 		for len(ahead) < depth {
-			w := window{elements: c.elements, reply: make(chan windowReply, 1)}
-			ask := command(at, w.elements)
-			g.Go(func() error {
-				m, err := c.one(ctx, ask)
-				w.reply <- windowReply{m, err}
-				return nil
-			})
+			w := window{c.elements, newPipeline()}
+			if many {
+				w.pipe.add("SELECT", itoa(c.f.page.database))
+			}
+			w.pipe.add(command(itoa(at), itoa(at+w.elements-1))...)
+			if err := control.send(ctx, w.pipe); err != nil {
+				return err
+			}
 			ahead = append(ahead, w)
 			at += w.elements
 		}
 		w := ahead[0]
 		ahead = ahead[1:]
-		reply := <-w.reply
-		if reply.err != nil {
-			return reply.err
-		}
-		took, err := take(&reply.message)
-		if err != nil {
+		if err := w.pipe.wait(); err != nil {
 			return err
 		}
-		if took < w.elements {
-			return nil
+		if many {
+			w.pipe.next()
+		}
+		took, err := take(w.pipe.next())
+		if err != nil || took < w.elements {
+			return err
 		}
 		// The first chunk has told how large elements are.
 		depth = min(2+int(c.f.r.session.server.rtt/serviceOfChunk), maxAhead)
@@ -330,14 +350,17 @@ func (c *chunker) readWindows(ctx context.Context, command func(at, n int) rueid
 }
 
 func (c *chunker) readStream(ctx context.Context) error {
-	b := c.f.r.session.client.B()
 	for from := (value.StreamID{}); !c.full(); {
 		n := c.elements
-		m, err := c.one(ctx, b.Xrange().Key(c.name).Start(string(from.Append(nil))).End("+").Count(int64(n)).Build())
+		reply, err := c.one(ctx, "XRANGE", c.name, string(from.Append(nil)), "+", "COUNT", itoa(n))
 		if err != nil {
 			return err
 		}
-		last, took, bytes, err := c.f.feedEntries(&m)
+		entries, err := reply.Elements()
+		if err != nil {
+			return err
+		}
+		last, took, bytes, err := c.f.feedEntries(entries)
 		if err != nil {
 			return err
 		}
@@ -355,63 +378,49 @@ func (c *chunker) readStream(ctx context.Context) error {
 
 // followCursor follows HSCAN, SSCAN or ZSCAN.
 func (c *chunker) followCursor(ctx context.Context, kind value.Type) error {
-	b := c.f.r.session.client.B()
-	width := 2
-	if kind == value.Set {
-		width = 1
-	}
-	for cursor := uint64(0); !c.full(); {
-		count := int64(c.elements)
-		var command rueidis.Completed
-		switch kind {
-		case value.Hash:
-			command = b.Hscan().Key(c.name).Cursor(cursor).Count(count).Build()
-		case value.Set:
-			command = b.Sscan().Key(c.name).Cursor(cursor).Count(count).Build()
-		default:
-			command = b.Zscan().Key(c.name).Cursor(cursor).Count(count).Build()
-		}
-		m, err := c.one(ctx, command)
-		if err != nil {
-			return err
-		}
-		entry, err := m.AsScanEntry()
-		if err != nil {
-			return err
-		}
-		bytes := 0
-		for i := 0; i+width <= len(entry.Elements); i += width {
-			n, err := c.take(kind, entry.Elements[i:i+width])
-			if err != nil {
-				return err
-			}
-			bytes += n
-		}
-		if cursor = entry.Cursor; cursor == 0 {
-			break
-		}
-		c.adapt(len(entry.Elements)/width, bytes)
-	}
-	return nil
-}
-
-// take feeds one element, unless it was fed before, and returns its bytes.
-func (c *chunker) take(kind value.Type, parts []string) (bytes int, err error) {
-	name := []byte(parts[0])
-	if !c.seen.add(name) {
-		return len(name), nil
-	}
+	command := "ZSCAN"
+	take := c.f.scored
 	switch kind {
 	case value.Hash:
-		return len(name) + len(parts[1]), c.f.shaper.Field(name, []byte(parts[1]), time.Time{})
+		command = "HSCAN"
+		take = func(field, val []byte) error { return c.f.shaper.Field(field, val, time.Time{}) }
 	case value.Set:
-		return len(name), c.f.shaper.Member(name)
+		command = "SSCAN"
 	}
-	score, err := parseScore(parts[1])
-	if err != nil {
-		return 0, err
+	for cursor := uint64(0); !c.full(); {
+		reply, err := c.one(ctx, command, c.name, strconv.FormatUint(cursor, 10), "COUNT", itoa(c.elements))
+		if err != nil {
+			return err
+		}
+		found, err := parseScan(reply)
+		if err != nil {
+			return err
+		}
+		var took, bytes int
+		if kind == value.Set {
+			took, bytes, err = each(found.elements, func(member []byte) error {
+				if !c.seen.add(member) {
+					return nil
+				}
+				return c.f.shaper.Member(member)
+			})
+		} else {
+			took, bytes, err = eachPair(found.elements, func(name, val []byte) error {
+				if !c.seen.add(name) {
+					return nil
+				}
+				return take(name, val)
+			})
+		}
+		if err != nil {
+			return err
+		}
+		if cursor = found.cursor; cursor == 0 {
+			break
+		}
+		c.adapt(took, bytes)
 	}
-	return len(name), c.f.shaper.Scored(name, score)
+	return nil
 }
 
 // adapt chooses the size of the next chunk by that of the last.
@@ -420,5 +429,5 @@ func (c *chunker) adapt(elements, bytes int) {
 		return
 	}
 	average := max(bytes/elements, 1)
-	c.elements = min(max(chunkBytes/average, 1), maxElements)
+	c.elements = min(max(chunkBytes/average, 1), c.most)
 }

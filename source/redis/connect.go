@@ -2,133 +2,33 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"net"
-	"sync"
-	"time"
 
-	"github.com/redis/rueidis"
-	"golang.org/x/sync/errgroup"
+	"github.com/keylift/keylift/source/redis/resp"
 )
 
 const clientName = "keylift"
 
-// errReplaced says that a connection broke after its session was complete.
-var errReplaced = errors.New("a connection to the server was lost")
-
-// A dialer makes the connections of one session and keeps hold of them.
-type dialer struct {
-	network string
-	timeout time.Duration
-	tls     *tls.Config
-
-	mu     sync.Mutex
-	conns  []net.Conn
-	sealed bool // no more connections
-	closed bool // nor those that there were
-}
-
-// dial is the rueidis client's way to a connection. The client dials again
-// whenever a connection breaks, and the new one may lead to another process: a
-// sealed dialer refuses, so that a broken connection is always an error.
-func (d *dialer) dial(ctx context.Context, address string) (net.Conn, error) {
-	d.mu.Lock()
-	sealed := d.sealed
-	d.mu.Unlock()
-	if sealed {
-		return nil, errReplaced
-	}
-	conn, err := d.plain(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return nil, errors.Join(errReplaced, conn.Close())
-	}
-	d.conns = append(d.conns, conn)
-	return conn, nil
-}
-
-func (d *dialer) plain(ctx context.Context, address string) (net.Conn, error) {
-	plain := &net.Dialer{Timeout: d.timeout}
-	if d.tls == nil {
-		return plain.DialContext(ctx, d.network, address)
-	}
-	return (&tls.Dialer{NetDialer: plain, Config: d.tls}).DialContext(ctx, d.network, address)
-}
-
-func (d *dialer) seal() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sealed = true
-}
-
-// close breaks every connection off; reads in progress return at once.
-func (d *dialer) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sealed, d.closed = true, true
-	for _, c := range d.conns {
-		_ = c.Close() // nothing was written that could be lost
-	}
-}
-
-// A session is a set of connections to one server process: one for commands
-// with replies of any form, and lanes for pipelines whose replies stream.
-// None of them is ever replaced.
+// A session is two connections to one server process: one for whole pipelines of
+// values, of which several are in flight at once, and one for everything else.
+// Neither is ever replaced.
 type session struct {
-	dialer *dialer
-	client rueidis.Client
-	server server
-	lanes  chan struct{} // holds one for each lane that is in use
+	node    *node
+	server  server
+	control *conn
+	values  *conn // nil until open
 }
 
-// Buffers of a connection. Replies longer than the read buffer bypass it.
-const (
-	readBufferBytes  = 64 << 10
-	writeBufferBytes = 32 << 10
-)
+// controlDepth is how many pipelines may be in flight on the connection for
+// everything else: chunks of big keys are asked for ahead of their time.
+const controlDepth = maxAhead + 4
+
+// maxReply returns the length of the longest reply that is kept.
+func (o *Options) maxReply() int { return int(max(o.MaxValueBytes, 2*o.BigKeyBytes)) + 1<<20 }
 
 // connect makes a session with a single connection and looks at the server.
 func (n *node) connect(ctx context.Context) (*session, error) {
-	o := n.options
-	d := &dialer{network: o.Network, timeout: o.ConnectTimeout, tls: n.tls()}
-	option := rueidis.ClientOption{
-		InitAddress: []string{o.Address},
-		Username:    o.Username,
-		Password:    o.Password,
-		ClientName:  clientName,
-		DialCtxFn: func(dialing context.Context, address string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
-			// The client dials its first connection without the context.
-			dialing, cancel := context.WithCancel(dialing)
-			defer cancel()
-			defer context.AfterFunc(ctx, cancel)()
-			return d.dial(dialing, address)
-		},
-		Dialer:              net.Dialer{Timeout: o.ConnectTimeout},
-		ConnWriteTimeout:    o.IOTimeout,
-		ClientSetInfo:       rueidis.DisableClientSetInfo,
-		ForceSingleClient:   true,
-		DisableRetry:        true,
-		DisableCache:        true,
-		PipelineMultiplex:   -1, // one connection
-		BlockingPipeline:    -1, // for long pipelines too
-		BlockingPoolSize:    maxLanes,
-		ReadBufferEachConn:  readBufferBytes,
-		WriteBufferEachConn: writeBufferBytes,
-	}
-	if !o.manyDatabases() {
-		option.SelectDB = o.Databases[0]
-	}
-	defer context.AfterFunc(ctx, d.close)()
-	client, err := rueidis.NewClient(option)
-	s := &session{dialer: d, client: client}
-	if err == nil {
-		s.server, err = n.look(ctx, client)
-	}
+	s := &session{node: n}
+	err := s.begin(ctx)
 	if err != nil {
 		s.close()
 		if ctx.Err() != nil {
@@ -139,65 +39,109 @@ func (n *node) connect(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// close ends the session. It interrupts reads in progress.
-func (s *session) close() {
-	s.dialer.close()
-	if s.client != nil {
-		s.client.Close()
-	}
-}
-
-// open adds lanes to the session, each a connection that is known to lead to the
-// same process as the first, and allows no connection after them.
-func (s *session) open(ctx context.Context, lanes int) error {
-	streams := make([]rueidis.MultiRedisResultStream, lanes)
-	var g errgroup.Group
-	for i := range streams {
-		// A stream that has not been read yet keeps its connection to itself, so
-		// that each of these is a connection of its own.
-		g.Go(func() error {
-			streams[i] = s.client.DoMultiStream(ctx, s.introduction()...)
-			return streams[i].Error()
-		})
-	}
-	if err := g.Wait(); err != nil {
+func (s *session) begin(ctx context.Context) (err error) {
+	if s.control, err = s.node.dial(ctx, controlDepth, s.node.options.maxReply()); err != nil {
 		return err
 	}
-	for i := range streams {
-		if err := s.check(&streams[i]); err != nil {
-			return err
-		}
+	defer context.AfterFunc(ctx, s.abort)()
+	if err := s.control.introduce(ctx, s.node.options); err != nil {
+		return err
 	}
-	s.lanes = make(chan struct{}, lanes)
-	s.dialer.seal()
+	s.server, err = s.node.look(ctx, s)
+	return err
+}
+
+// open makes the connection for values, with up to depth pipelines in flight, and
+// checks that it leads to the same process as the first.
+func (s *session) open(ctx context.Context, depth int) (err error) {
+	if s.values, err = s.node.dial(ctx, depth, s.node.options.maxReply()); err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, s.abort)()
+	if err := s.values.introduce(ctx, s.node.options); err != nil {
+		return err
+	}
+	p := newPipeline()
+	p.add("INFO", "server")
+	p.add("CLIENT", "NO-TOUCH", "ON")
+	p.add("CLIENT", "NO-EVICT", "ON") // a refused courtesy is no error
+	if err := s.values.exchange(ctx, p); err != nil {
+		return err
+	}
+	text, err := p.next().Bytes()
+	if _, refused := asReply(err); err != nil && !refused {
+		return err
+	}
+	if is := parseInfo(string(text))["run_id"]; is != s.server.runID {
+		return &replacedError{was: s.server.runID, is: is}
+	}
 	return nil
 }
 
-// introduction returns what is said first on a lane.
-func (s *session) introduction() []rueidis.Completed {
-	b := s.client.B()
-	return []rueidis.Completed{
-		b.Info().Section("server").Build(),
-		b.ClientNoTouch().On().Build(),
-		b.ClientNoEvict().On().Build(),
+// introduce logs in, names the connection and chooses the database.
+func (c *conn) introduce(ctx context.Context, o *Options) error {
+	p := newPipeline()
+	if o.Username != "" {
+		p.add("AUTH", o.Username, o.Password)
+	} else if o.Password != "" {
+		p.add("AUTH", o.Password)
+	}
+	if !o.manyDatabases() && o.Databases[0] != 0 {
+		p.add("SELECT", itoa(o.Databases[0]))
+	}
+	courtesies := p.commands
+	p.add("CLIENT", "SETNAME", clientName)
+	if err := c.exchange(ctx, p); err != nil {
+		return err
+	}
+	for range courtesies {
+		if err := p.next().Err(); err != nil {
+			return err
+		}
+	}
+	if err, ok := asReply(p.next().Err()); ok && unavailable(err) {
+		return err
+	}
+	return nil
+}
+
+// do sends commands on the connection for everything else and waits for their
+// replies. An error ends the session; error replies are among the replies.
+func (s *session) do(ctx context.Context, commands ...[]string) (*resp.Replies, error) {
+	p := newPipeline()
+	for _, command := range commands {
+		p.add(command...)
+	}
+	if err := s.control.exchange(ctx, p); err != nil {
+		return nil, err
+	}
+	return &p.replies, nil
+}
+
+// one sends one command; an error reply is an error.
+func (s *session) one(ctx context.Context, command ...string) (resp.Reply, error) {
+	replies, err := s.do(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	reply := replies.Next()
+	return reply, reply.Err()
+}
+
+// abort breaks all connections off; reads in progress return at once.
+func (s *session) abort() {
+	for _, c := range []*conn{s.control, s.values} {
+		if c != nil {
+			c.abort()
+		}
 	}
 }
 
-// check reads the replies to an introduction.
-func (s *session) check(stream *rueidis.MultiRedisResultStream) error {
-	var reply buffer
-	for i := 0; stream.HasNext(); i++ {
-		reply.b = reply.b[:0]
-		_, err := stream.WriteTo(&reply)
-		if _, refused := asReply(err); err != nil && !refused {
-			return err
-		}
-		if i > 0 {
-			continue // a refused courtesy is no error
-		}
-		if is := parseInfo(string(reply.b))["run_id"]; is != s.server.runID {
-			return &replacedError{was: s.server.runID, is: is}
+// close ends the session, when nobody uses it any more.
+func (s *session) close() {
+	for _, c := range []*conn{s.control, s.values} {
+		if c != nil {
+			c.close()
 		}
 	}
-	return nil
 }

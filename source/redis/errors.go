@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/keylift/keylift/source"
-	"github.com/redis/rueidis"
+	"github.com/keylift/keylift/source/redis/resp"
 )
 
 // An outageError says that the server cannot be read now, and perhaps later. It
@@ -31,7 +31,7 @@ func (e *replacedError) Error() string { return restarted(e.was, e.is) }
 
 // unavailable reports whether an error reply concerns the server's condition
 // and not the command or its key.
-func unavailable(e *rueidis.RedisError) bool {
+func unavailable(e resp.Error) bool {
 	text := e.Error()
 	for _, prefix := range []string{"LOADING", "BUSY ", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOAUTH", "ERR max number of clients"} {
 		if strings.HasPrefix(text, prefix) {
@@ -112,14 +112,14 @@ func tlsHint(err error) string {
 }
 
 // refusal explains an error reply that only the user can do something about.
-func (n *node) refusal(answer *rueidis.RedisError) error {
+func (n *node) refusal(answer resp.Error) error {
 	text := answer.Error()
 	switch {
 	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"):
 		return n.access("the user name or the password is wrong; check username and password")
 	case strings.HasPrefix(text, "NOAUTH"):
 		return n.access("the server asks for a password; set password, and username if it is not the default user")
-	case strings.Contains(text, "no password is set"):
+	case strings.Contains(text, "no password is set"), strings.Contains(text, "without any password configured"):
 		return n.access("the server has no password for this user; leave password empty")
 	case strings.Contains(text, "DB index is out of range"):
 		return n.access("a configured database does not exist; the server has fewer databases")
@@ -135,13 +135,10 @@ func (n *node) access(format string, args ...any) error {
 	return &source.AccessError{Node: n.options.Address, Err: fmt.Errorf(format, args...)}
 }
 
-// asReply returns the error reply that err is about, but not nil replies.
-func asReply(err error) (*rueidis.RedisError, bool) {
-	answer, ok := errors.AsType[*rueidis.RedisError](err)
-	return answer, ok && !answer.IsNil()
-}
+// asReply returns the error reply that err is about.
+func asReply(err error) (resp.Error, bool) { return errors.AsType[resp.Error](err) }
 
-func isWrongType(e *rueidis.RedisError) bool { return strings.HasPrefix(e.Error(), "WRONGTYPE") }
+func isWrongType(e resp.Error) bool { return strings.HasPrefix(e.Error(), "WRONGTYPE") }
 
 // reason returns the kind of an error, without what is particular to one key.
 func reason(err error) string {

@@ -166,7 +166,7 @@ func TestReader_Next_cancelled(t *testing.T) {
 	}
 }
 
-// With a long way to the server the same rows arrive, over more lanes.
+// With a long way to the server the same rows arrive, with more in flight.
 func TestReader_Next_farAway(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{})
 	fillStrings(t, clientOf(t, s), 20_000)
@@ -177,8 +177,8 @@ func TestReader_Next_farAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lanes := cap(r.(*reader).session.lanes); lanes < 10 {
-		t.Errorf("%d lanes at a round trip of 4 ms", lanes)
+	if depth := cap(r.(*reader).session.values.free); depth < 10 {
+		t.Errorf("%d pipelines in flight at a round trip of 4 ms", depth)
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)

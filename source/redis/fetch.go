@@ -7,6 +7,7 @@ import (
 
 	"github.com/keylift/keylift/rdb"
 	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/source/redis/resp"
 	"github.com/keylift/keylift/table"
 	"github.com/keylift/keylift/value"
 )
@@ -15,10 +16,16 @@ import (
 type way uint8
 
 const (
-	byRange way = iota // GETRANGE: believed to be a short string
-	byDump             // DUMP
-	byType             // the command of the key's type
+	byDump   way = iota // DUMP
+	byType              // the command of the key's type
+	byRange             // GETRANGE: believed to be a short string
+	byFields            // HRANDFIELD of many: believed to be a hash of few
+	byIndex             // LRANGE from 0 on: believed to be a short list
 )
+
+// guessed reports whether a way rests on a belief, and reads no more than what
+// was believed.
+func (w way) guessed() bool { return w >= byRange }
 
 // A job is one key of a page that is still to be read.
 type job struct {
@@ -27,6 +34,7 @@ type job struct {
 	way   way
 	typed bool   // its type has been asked for
 	sized bool   // its size has been asked for
+	huge  bool   // single elements of it may be too long to be kept
 	kind  string // its type as TYPE tells it; empty: unknown
 	size  int64  // bytes it takes in the server; 0: unknown
 	tries int
@@ -44,13 +52,12 @@ type fetcher struct {
 	r       *reader
 	decoder rdb.Decoder
 	shaper  *table.ValueShaper
-	pipe    pipeline
+	pipe    *pipeline
 
 	page      *page
 	batch     *row.Batch
 	questions []job // type or size to be asked for
 	values    []job // to be read in a pipeline
-	typed     []job // to be read by the command of their type
 	big       []job // to be read in chunks
 	asking    []job // this turn's questions
 	reading   []job // this turn's values
@@ -62,7 +69,7 @@ func (r *reader) fetch(ctx context.Context) error {
 	f := &fetcher{
 		r:      r,
 		shaper: table.NewValueShaper(r.table, r.source.options.MaxValueBytes),
-		pipe:   pipeline{session: r.session},
+		pipe:   newPipeline(),
 	}
 	for p := range r.work {
 		if err := f.read(ctx, p); err != nil {
@@ -80,11 +87,8 @@ func (f *fetcher) read(ctx context.Context, p *page) error {
 	for _, key := range p.keys {
 		f.push(f.guess(key))
 	}
-	for len(f.questions)+len(f.values)+len(f.typed) > 0 {
+	for len(f.questions)+len(f.values) > 0 {
 		if err := f.turn(ctx); err != nil {
-			return err
-		}
-		if err := f.readTyped(ctx); err != nil {
 			return err
 		}
 	}
@@ -101,14 +105,22 @@ func (f *fetcher) read(ctx context.Context, p *page) error {
 	return nil
 }
 
-// guess makes a job of a key and guesses how it is best read.
+// guess makes a job of a key and guesses how it is best read: a typed command
+// takes the server less than DUMP, for some types.
 func (f *fetcher) guess(key string) job {
-	can, fl := &f.r.session.server.can, &f.r.source.filter
-	j := job{name: key, shape: foldShape(key), way: byDump}
+	can := &f.r.session.server.can
+	j := job{name: key, shape: foldShape(key)}
+	kind := f.r.source.shapes.guess(j.shape)
 	switch {
-	case can.getRange && fl.dataType(value.String.String()) && f.r.source.shapes.guess(j.shape) == value.String:
+	case !f.r.source.filter.dataType(kind.String()):
+	case kind == value.String && can.getRange:
 		j.way = byRange
-	case !can.dump:
+	case kind == value.Hash && can.hRandField:
+		j.way = byFields
+	case kind == value.List && can.lRange:
+		j.way = byIndex
+	}
+	if !can.dump && !j.way.guessed() {
 		j.way = byType
 	}
 	return j
@@ -121,8 +133,6 @@ func (f *fetcher) push(j job) {
 		f.questions = append(f.questions, j)
 	case j.size > f.r.source.options.BigKeyBytes:
 		f.big = append(f.big, j)
-	case j.way == byType:
-		f.typed = append(f.typed, j)
 	default:
 		f.values = append(f.values, j)
 	}
@@ -132,18 +142,18 @@ func (f *fetcher) push(j job) {
 func (f *fetcher) turn(ctx context.Context) error {
 	f.pipe.reset()
 	if f.r.source.options.manyDatabases() {
-		f.pipe.add(f.r.session.client.B().Select().Index(int64(f.page.database)).Build())
+		f.pipe.add("SELECT", itoa(f.page.database))
 	}
 	f.addValues()
 	f.addQuestions()
 	if len(f.reading)+len(f.asking) == 0 {
 		return nil
 	}
-	if err := f.pipe.exchange(ctx); err != nil {
+	if err := f.r.session.values.exchange(ctx, f.pipe); err != nil {
 		return err
 	}
 	if f.r.source.options.manyDatabases() {
-		if _, err := f.pipe.next(); err != nil {
+		if err := f.pipe.next().Err(); err != nil {
 			return fmt.Errorf("select database %d: %w", f.page.database, err)
 		}
 	}
@@ -172,7 +182,9 @@ func (f *fetcher) another(j *job, why error) error {
 	next := job{name: j.name, shape: j.shape, way: j.way, tries: j.tries}
 	switch {
 	case errors.Is(why, errChanged):
-	case j.way == byRange && f.r.session.server.can.dump:
+	case errors.Is(why, resp.ErrTooLong):
+		next.sized, next.size = true, f.r.source.options.BigKeyBytes+1
+	case j.way.guessed() && f.r.session.server.can.dump:
 		next.way = byDump
 	case j.way != byType:
 		next.way = byType

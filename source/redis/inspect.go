@@ -96,6 +96,9 @@ func (i *inspection) values() {
 	if !can.getRange {
 		i.add("permission GETRANGE", source.Warn, "GETRANGE is not permitted: short strings take the server longer, and long ones cannot be read in pieces; "+grant)
 	}
+	if refused := can.refused["HRANDFIELD"]; strings.HasPrefix(refused, "NOPERM") {
+		i.add("permission HRANDFIELD", source.Warn, "HRANDFIELD is not permitted: hashes take the server longer; "+grant)
+	}
 }
 
 // sizes tells how big keys are found and read.
@@ -153,11 +156,27 @@ func (i *inspection) condition(ctx context.Context, ss *session) {
 	if i.server.role == "replica" && i.server.info["master_link_status"] != "up" {
 		i.add("replication", source.Warn, "the server is a replica that has lost its primary: what it holds may be old")
 	}
-	b := ss.client.B()
-	setting, err := ss.client.Do(ctx, b.ConfigGet().Parameter("rdbcompression").Build()).AsStrMap()
-	if err == nil && setting["rdbcompression"] == "yes" && i.server.can.dump {
+	if ss.setting(ctx, "rdbcompression") == "yes" && i.server.can.dump {
 		i.ok("advice rdbcompression", "the server compresses what it dumps, about a third of its work in a sync; CONFIG SET rdbcompression no spares it, and makes its RDB files larger")
 	}
+}
+
+// setting returns a setting of the server; empty where it may not be asked for.
+func (s *session) setting(ctx context.Context, name string) string {
+	reply, err := s.one(ctx, "CONFIG", "GET", name)
+	if err != nil {
+		return ""
+	}
+	pair, err := reply.Elements()
+	if err != nil || pair.Len() != 2 {
+		return ""
+	}
+	pair.Next()
+	text, err := pair.Bytes()
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 func listed(commands []string) string {

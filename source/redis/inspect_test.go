@@ -45,6 +45,7 @@ func TestSource_Inspect(t *testing.T) {
 			ok connect
 			fail permission DUMP
 			warn permission GETRANGE
+			warn permission HRANDFIELD
 			warn permission MEMORY USAGE
 			warn permission for big keys
 			warn permission PEXPIRETIME

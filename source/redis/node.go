@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/rueidis"
 )
 
 // A node is one server process, as it is reached.
@@ -41,22 +39,26 @@ type server struct {
 	can     abilities
 }
 
-// look finds out about the server at the other end of client.
-func (n *node) look(ctx context.Context, client rueidis.Client) (server, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.options.IOTimeout)
-	defer cancel()
+// look finds out about the server at the other end of a session.
+func (n *node) look(ctx context.Context, ss *session) (server, error) {
 	s := server{product: "redis", role: "primary"}
-	if err := s.measure(ctx, client); err != nil {
+	if err := s.measure(ctx, ss); err != nil {
 		return s, err
 	}
-	if err := n.selectAll(ctx, client); err != nil {
+	if err := n.selectAll(ctx, ss); err != nil {
 		return s, err
 	}
-	text, err := client.Do(ctx, client.B().Info().Build()).ToString()
+	text, err := ss.one(ctx, "INFO")
 	if _, refused := asReply(err); err != nil && !refused {
 		return s, err
 	}
-	s.info = parseInfo(text)
+	if err == nil {
+		body, err := text.Bytes()
+		if err != nil {
+			return s, err
+		}
+		s.info = parseInfo(string(body))
+	}
 	s.runID, s.version = s.info["run_id"], s.info["redis_version"]
 	if v, ok := s.info["valkey_version"]; ok {
 		s.product, s.version = "valkey", v
@@ -67,12 +69,12 @@ func (n *node) look(ctx context.Context, client rueidis.Client) (server, error) 
 	if s.clustered() {
 		return s, nil // its answers depend on which keys it holds
 	}
-	s.can, err = try(ctx, client)
+	s.can, err = ss.try(ctx)
 	return s, err
 }
 
 // selectAll tries every database that was asked for, where there are several.
-func (n *node) selectAll(ctx context.Context, client rueidis.Client) error {
+func (n *node) selectAll(ctx context.Context, ss *session) error {
 	if !n.options.manyDatabases() {
 		return nil
 	}
@@ -81,7 +83,7 @@ func (n *node) selectAll(ctx context.Context, client rueidis.Client) error {
 		databases = []int{0}
 	}
 	for _, db := range databases {
-		if err := client.Do(ctx, client.B().Select().Index(int64(db)).Build()).Error(); err != nil {
+		if _, err := ss.one(ctx, "SELECT", itoa(db)); err != nil {
 			return err
 		}
 	}
@@ -89,12 +91,12 @@ func (n *node) selectAll(ctx context.Context, client rueidis.Client) error {
 }
 
 // measure takes the round trip's time and the difference of the clocks.
-func (s *server) measure(ctx context.Context, client rueidis.Client) error {
+func (s *server) measure(ctx context.Context, ss *session) error {
 	s.rtt = time.Hour
 	for range 5 {
 		sent := time.Now()
 		// TIME may be refused; the refusal takes as long to arrive.
-		reply, err := client.Do(ctx, client.B().Time().Build()).AsStrSlice()
+		reply, err := ss.one(ctx, "TIME")
 		took := time.Since(sent)
 		if _, refused := asReply(err); err != nil && !refused {
 			return err
@@ -103,12 +105,8 @@ func (s *server) measure(ctx context.Context, client rueidis.Client) error {
 			continue
 		}
 		s.rtt = took
-		if len(reply) == 2 {
-			sec, errSec := strconv.ParseInt(reply[0], 10, 64)
-			micro, errMicro := strconv.ParseInt(reply[1], 10, 64)
-			if errSec == nil && errMicro == nil {
-				s.ahead = time.Unix(sec, micro*1000).Sub(sent.Add(took / 2))
-			}
+		if at, ok := parseTime(reply); err == nil && ok {
+			s.ahead = at.Sub(sent.Add(took / 2))
 		}
 	}
 	return nil

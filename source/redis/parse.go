@@ -1,33 +1,31 @@
 package redis
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/keylift/keylift/source/redis/resp"
 	"github.com/keylift/keylift/value"
 )
 
-// parseInt reads an integer reply.
-func parseInt(reply []byte) (int64, error) {
-	digits := bytes.TrimPrefix(reply, []byte("-"))
-	n := int64(0)
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, fmt.Errorf("the server answered %.40q where an integer belongs", reply)
-		}
-		n = n*10 + int64(c-'0')
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// parseTime reads the reply of TIME: seconds and microseconds.
+func parseTime(reply resp.Reply) (t time.Time, ok bool) {
+	parts, err := reply.Elements()
+	if err != nil || parts.Len() != 2 {
+		return t, false
 	}
-	if len(digits) < len(reply) {
-		n = -n
-	}
-	return n, nil
+	sec, errSec := parts.Next().Int()
+	micro, errMicro := parts.Next().Int()
+	return time.Unix(sec, micro*1000), errSec == nil && errMicro == nil
 }
 
-// parseScore reads a score as ZSCAN writes it.
-func parseScore(text string) (float64, error) {
-	score, err := strconv.ParseFloat(text, 64)
+// parseScore reads a score as the server writes it.
+func parseScore(text []byte) (float64, error) {
+	score, err := strconv.ParseFloat(string(text), 64)
 	if err != nil {
 		return 0, fmt.Errorf("read a score: %w", err)
 	}
@@ -35,8 +33,8 @@ func parseScore(text string) (float64, error) {
 }
 
 // parseStreamID reads an ID as Redis writes it, ms-seq.
-func parseStreamID(text string) (value.StreamID, error) {
-	ms, seq, _ := strings.Cut(text, "-")
+func parseStreamID(text []byte) (value.StreamID, error) {
+	ms, seq, _ := strings.Cut(string(text), "-")
 	id := value.StreamID{}
 	var err error
 	if id.Ms, err = strconv.ParseUint(ms, 10, 64); err == nil {

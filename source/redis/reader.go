@@ -50,7 +50,7 @@ type page struct {
 // Memory: every page that Next has not come to yet may hold batchesAhead batches,
 // and as many pages are in hand as MemoryBytes has room for, so that a big key in
 // one page does not hold up the others. Beside them there are the names of keys
-// of pagesAhead pages a lane, and what each worker has at hand.
+// of pagesAhead pages a pipeline, and what each worker has at hand.
 const (
 	pagesAhead      = 2
 	batchesAhead    = 2
@@ -59,7 +59,7 @@ const (
 	maxBatchBytes   = 1 << 20
 )
 
-// Workers that have no lane are shaping what they read, or read a big key.
+// Workers beyond the pipelines in flight are shaping what they read, or read a big key.
 const spareWorkers = 2
 
 var errClosed = errors.New("the reader is closed")
@@ -77,8 +77,8 @@ func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) 
 	if err := r.place(from); err != nil {
 		return nil, err
 	}
-	lanes := lanesFor(ss.server.rtt, s.options.BatchSize)
-	if err := ss.open(ctx, lanes); err != nil {
+	depth := depthFor(ss.server.rtt, s.options.BatchSize)
+	if err := ss.open(ctx, depth); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -88,12 +88,12 @@ func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) 
 	reading, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r.done, r.cancel, r.cause = reading.Done(), cancel, func() error { return context.Cause(reading) }
 	// Reads in progress are interrupted by breaking their connections.
-	r.unbind = context.AfterFunc(reading, ss.dialer.close)
-	r.work = make(chan *page, lanes*pagesAhead)
+	r.unbind = context.AfterFunc(reading, ss.abort)
+	r.work = make(chan *page, depth*pagesAhead)
 	pages := s.options.MemoryBytes / (r.batchBytes * batchesAhead)
-	r.ordered = make(chan *page, max(int(pages), lanes*(pagesAhead+1)))
+	r.ordered = make(chan *page, max(int(pages), depth*(pagesAhead+1)))
 	r.group.Go(func() error { return r.guarded(reading, r.scan) })
-	for range lanes + spareWorkers {
+	for range depth + spareWorkers {
 		r.group.Go(func() error { return r.guarded(reading, r.fetch) })
 	}
 	return r, nil
@@ -138,21 +138,18 @@ func (s *Source) scope() row.Scope {
 	return s.filter.scope(s.options.Databases, s.table)
 }
 
-// Lanes: enough that the server has the next pipeline while a round trip passes.
+// Pipelines in flight: the server should always have keys to go on with, while
+// replies travel and are taken out, and a round trip passes.
 const (
-	kindLanes    = 2 // at the least: others wait for each
-	eagerLanes   = 4 // where pipelines are longer than by default, others wait anyway
-	maxLanes     = 32
-	serviceOfKey = 4 * time.Microsecond // about what the server takes to dump a key
+	keysAhead    = 500
+	minDepth     = 2
+	maxDepth     = 32
+	serviceOfKey = 4 * time.Microsecond // about what the server takes for a key
 )
 
-func lanesFor(rtt time.Duration, batchSize int) int {
-	service := time.Duration(batchSize) * serviceOfKey
-	least := kindLanes
-	if batchSize > DefaultBatchSize {
-		least = eagerLanes
-	}
-	return min(least+int(rtt/service), maxLanes)
+func depthFor(rtt time.Duration, batchSize int) int {
+	keys := keysAhead + int(rtt/serviceOfKey)
+	return min(max(minDepth, (keys+batchSize-1)/batchSize), maxDepth)
 }
 
 // guarded runs one goroutine of the reader; its error ends the reader.

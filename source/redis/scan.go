@@ -3,11 +3,12 @@ package redis
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/source/redis/resp"
 	"github.com/keylift/keylift/value"
-	"github.com/redis/rueidis"
 )
 
 // A page is full with pageKeys keys or pageBytes of their names, or after
@@ -95,19 +96,28 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 	clear(seen)
 	bytes := 0
 	for range pageScans {
-		entry, err := r.scanOnce(ctx, p.database, at.Cursor)
+		reply, err := r.scanOnce(ctx, p.database, at.Cursor)
 		if err != nil {
 			return err
 		}
-		for _, key := range entry.Elements {
+		found, err := parseScan(reply)
+		if err != nil {
+			return err
+		}
+		for found.elements.Len() > 0 {
+			name, err := found.elements.Bytes()
+			if err != nil {
+				return err
+			}
 			// A key repeats where the server's table is growing or shrinking.
+			key := string(name)
 			if _, repeated := seen[key]; !repeated && r.source.filter.key(key) {
 				seen[key] = struct{}{}
 				p.keys = append(p.keys, key)
 				bytes += len(key)
 			}
 		}
-		at.Cursor = entry.Cursor
+		at.Cursor = found.cursor
 		if at.Cursor == 0 || len(p.keys) >= pageKeys || bytes >= pageBytes {
 			break
 		}
@@ -116,36 +126,53 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 }
 
 // scanOnce asks for one SCAN reply.
-func (r *reader) scanOnce(ctx context.Context, database int, cursor uint64) (rueidis.ScanEntry, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.source.options.IOTimeout)
-	defer cancel()
-	commands := make([]rueidis.Completed, 0, 2)
-	if r.source.options.manyDatabases() {
-		commands = append(commands, r.session.client.B().Select().Index(int64(database)).Build())
+func (r *reader) scanOnce(ctx context.Context, database int, cursor uint64) (resp.Reply, error) {
+	replies, err := r.do(ctx, database, r.scanCommand(cursor))
+	if err != nil {
+		return nil, err
 	}
-	replies := r.session.client.DoMulti(ctx, append(commands, r.scanCommand(cursor))...)
-	for _, reply := range replies {
-		if err := reply.Error(); err != nil {
-			return rueidis.ScanEntry{}, fmt.Errorf("scan database %d: %w", database, err)
-		}
+	reply := replies.Next()
+	if err := reply.Err(); err != nil {
+		return nil, fmt.Errorf("scan database %d: %w", database, err)
 	}
-	return replies[len(replies)-1].AsScanEntry()
+	return reply, nil
 }
 
-func (r *reader) scanCommand(cursor uint64) rueidis.Completed {
-	f, count := &r.source.filter, int64(max(r.source.options.BatchSize, r.scanKeys()))
-	scan := r.session.client.B().Scan().Cursor(cursor)
-	pattern, matched := f.match()
-	kind, typed := r.serverType()
-	switch {
-	case matched && typed:
-		return scan.Match(pattern).Count(count).Type(kind).Build()
-	case matched:
-		return scan.Match(pattern).Count(count).Build()
-	case typed:
-		return scan.Count(count).Type(kind).Build()
+func (r *reader) scanCommand(cursor uint64) []string {
+	count := max(r.source.options.BatchSize, r.scanKeys())
+	command := []string{"SCAN", strconv.FormatUint(cursor, 10), "COUNT", itoa(count)}
+	if pattern, ok := r.source.filter.match(); ok {
+		command = append(command, "MATCH", pattern)
 	}
-	return scan.Count(count).Build()
+	if kind, ok := r.serverType(); ok {
+		command = append(command, "TYPE", kind)
+	}
+	return command
+}
+
+// A scanReply is the reply of SCAN and its like.
+type scanReply struct {
+	cursor   uint64
+	elements resp.Elements
+}
+
+func parseScan(reply resp.Reply) (s scanReply, err error) {
+	parts, err := reply.Elements()
+	if err != nil {
+		return s, err
+	}
+	if parts.Len() != 2 {
+		return s, fmt.Errorf("the server answered a scan by %d elements, not by 2", parts.Len())
+	}
+	cursor, err := parts.Bytes()
+	if err != nil {
+		return s, err
+	}
+	if s.cursor, err = strconv.ParseUint(string(cursor), 10, 64); err != nil {
+		return s, fmt.Errorf("read a cursor: %w", err)
+	}
+	s.elements, err = parts.Next().Elements()
+	return s, err
 }
 
 // A SCAN call should visit few keys, for it holds up the server's other clients

@@ -4,13 +4,15 @@ import (
 	"errors"
 
 	"github.com/keylift/keylift/rdb"
+	"github.com/keylift/keylift/source/redis/resp"
 	"github.com/keylift/keylift/value"
-	"github.com/redis/rueidis"
 )
 
-// Limits of a pipeline.
+// Limits of a pipeline, and of what is read by guess.
 const (
 	rangeBytes   = 16 << 10 // the longest string that is read by GETRANGE at once
+	shortBytes   = 8 << 10  // of a payload, whose like may be read by guess
+	fewElements  = 1000     // the most that are read by guess
 	bytesPerKey  = 2 << 10  // of values, times the keys of a pipeline
 	minPipeBytes = 256 << 10
 )
@@ -28,61 +30,86 @@ func (f *fetcher) addValues() {
 		f.values = f.values[:n-1]
 		j := &f.reading[len(f.reading)-1]
 		bytes += j.size
-		f.pipe.add(f.expiry(j.name))
-		f.pipe.add(f.value(j))
+		f.ask(j)
 	}
 }
 
-// expiry returns the command that asks for a key's expiry.
-func (f *fetcher) expiry(name string) rueidis.Completed {
-	b := f.r.session.client.B()
-	if f.r.session.server.can.pexpiretime {
-		return b.Pexpiretime().Key(name).Build()
+// expiryCommand returns the command that asks for a key's expiry.
+func (a *abilities) expiryCommand() string {
+	if a.pexpiretime {
+		return "PEXPIRETIME"
 	}
-	return b.Pttl().Key(name).Build()
+	return "PTTL"
 }
 
-// value returns the command that asks for a key's value in one string.
-func (f *fetcher) value(j *job) rueidis.Completed {
-	b := f.r.session.client.B()
-	if j.way == byRange {
-		return b.Getrange().Key(j.name).Start(0).End(rangeBytes - 1).Build()
+// ask adds the commands that read j to the pipeline.
+func (f *fetcher) ask(j *job) {
+	expiry := f.r.session.server.can.expiryCommand()
+	f.pipe.add(expiry, j.name)
+	switch j.way {
+	case byDump:
+		f.pipe.add("DUMP", j.name)
+	case byRange:
+		f.pipe.add("GETRANGE", j.name, "0", itoa(rangeBytes-1))
+	case byFields:
+		f.pipe.add("HRANDFIELD", j.name, itoa(fewElements), "WITHVALUES")
+	case byIndex:
+		f.pipe.add("LRANGE", j.name, "0", itoa(fewElements-1))
+	case byType:
+		f.pipe.add(wholeCommand(j)...)
+		// An empty reply does not tell an empty stream from none.
+		f.pipe.add(expiry, j.name)
 	}
-	return b.Dump().Key(j.name).Build()
 }
 
-// receive takes the two replies for j: its expiry and its value.
+// receive takes the replies for j: its expiry and its value.
 func (f *fetcher) receive(j *job) error {
-	expiry, expiryErr := f.pipe.nextInt()
-	if _, refused := asReply(expiryErr); expiryErr != nil && !refused {
-		return expiryErr
+	expiry, expiryErr := f.pipe.next().Int()
+	reply := f.pipe.next()
+	after, afterErr := expiry, error(nil)
+	if j.way == byType {
+		after, afterErr = f.pipe.next().Int()
 	}
-	reply, err := f.pipe.next()
-	switch refusal, refused := asReply(err); {
-	case errors.Is(err, errNone):
-		return nil // gone
-	case refused:
-		return f.another(j, refusal)
-	case err != nil:
-		return err
+	for _, err := range []error{expiryErr, reply.Err(), afterErr} {
+		if _, refused := asReply(err); refused || errors.Is(err, resp.ErrTooLong) {
+			return f.another(j, err)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if refusal, refused := asReply(expiryErr); refused {
-		return f.another(j, refusal)
-	}
-	k := f.key(j.name, expiry, f.pipe.sent)
+	nothing := reply.IsNothing()
 	if expiry == expiryGone {
-		if len(reply) > 0 {
+		if !nothing || after != expiryGone {
 			return f.another(j, errChanged) // it came into being in between
 		}
 		return nil
 	}
-	if k.TTL == expiryGone {
+	k := f.key(j.name, expiry, f.pipe.sent)
+	if k.TTL == expiryGone || after == expiryGone || nothing && j.way != byType && j.way != byRange {
 		return nil
 	}
-	if j.way == byRange {
+	switch j.way {
+	case byDump:
+		payload, err := reply.Bytes()
+		if err != nil {
+			return err
+		}
+		return f.takeDump(j, k, payload)
+	case byRange:
 		return f.takeString(j, k, reply)
+	case byFields:
+		k.Type = value.Hash
+	case byIndex:
+		k.Type = value.List
+	case byType:
+		k.Type = kindOf(j.kind)
+		if nothing && k.Type != value.String && k.Type != value.Stream {
+			return f.another(j, errChanged) // only these can be empty
+		}
+		f.noteModule(&k, j.kind)
 	}
-	return f.takeDump(j, k, reply)
+	return f.takeTyped(j, k, reply)
 }
 
 var (
@@ -92,15 +119,19 @@ var (
 
 // takeString takes a value that GETRANGE answered. It cannot tell an empty
 // string from none, nor a string that ends from one that goes on.
-func (f *fetcher) takeString(j *job, k value.Key, reply []byte) error {
-	if len(reply) == 0 || len(reply) >= rangeBytes {
+func (f *fetcher) takeString(j *job, k value.Key, reply resp.Reply) error {
+	text, err := reply.Bytes()
+	if err != nil {
+		return err
+	}
+	if len(text) == 0 || len(text) >= rangeBytes {
 		return f.another(j, errLong)
 	}
-	k.Type, k.Elements = value.String, len(reply)
+	k.Type, k.Elements = value.String, len(text)
 	if err := f.shaper.Begin(k); err != nil {
 		return err
 	}
-	if err := f.shaper.String(reply); err != nil {
+	if err := f.shaper.String(text); err != nil {
 		return err
 	}
 	return f.end(j, value.String)
@@ -126,8 +157,8 @@ func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 		}
 		return f.another(j, err)
 	}
-	if kind == value.String && len(payload) >= rangeBytes/2 {
-		kind = value.Unknown // the next of its shape may be too long for GETRANGE
+	if len(payload) >= shortBytes {
+		kind = value.Unknown // the next of its shape may be too long to be read by guess
 	}
 	f.r.source.shapes.learn(j.shape, kind)
 	f.noteOversized(j)

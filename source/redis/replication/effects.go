@@ -11,7 +11,7 @@ const (
 
 // A Change is what became of one key.
 type Change struct {
-	Key     []byte
+	Key     string
 	Outcome Outcome
 	// Value is the whole string when the Outcome is Text.
 	Value []byte

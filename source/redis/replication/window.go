@@ -37,8 +37,8 @@ func (w *Window) Position() Position { return Position{} }
 // returns. Drain panics unless the window is Whole.
 func (w *Window) Drain() *Changes { return nil }
 
-// Changes are what a Window gathered. First each flushed database is empty, then
-// its keys are as they say.
+// Changes are what a Window gathered. First all that was
+// flushed is empty, then the keys are as they say.
 type Changes struct {
 	// After is the position after the last command.
 	After Position
@@ -47,6 +47,8 @@ type Changes struct {
 	// Lost is not empty when anything may have changed, so that everything has to
 	// be read again: why, as a clause. Databases is empty then.
 	Lost string
+	// Flushed: first of all, every database was emptied (FLUSHALL).
+	Flushed bool
 	// Databases are those with changes, in order of their numbers.
 	Databases []DatabaseChanges
 }
@@ -54,10 +56,10 @@ type Changes struct {
 // DatabaseChanges are the changes of one database.
 type DatabaseChanges struct {
 	Database int
-	// Flushed: the keys that were there before are gone.
+	// Flushed: the keys that were there before are gone (FLUSHDB).
 	Flushed bool
-	// Swapped: the database is another one, whose keys have to be read anew; those
-	// of before may be gone. It is true as well when the database was Flushed first.
+	// Swapped: the database is another one (SWAPDB), so that all its keys have to be
+	// read; those of before may be gone. Not both are true.
 	Swapped bool
 	// Keys are the keys that changed after that, in the order of their first change.
 	Keys []Change
