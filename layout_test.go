@@ -27,6 +27,7 @@ const (
 var floors = [][]string{
 	{"bench"},
 	{"cmd"},
+	{"wire"},
 	{"protocol"},
 	{"engine"},
 	{"source", "destination"},
@@ -36,8 +37,8 @@ var floors = [][]string{
 	{"row", "config"},
 }
 
-// contracts are the folders whose children are implementations, known to cmd and
-// bench alone.
+// contracts are the folders whose children are implementations, known to cmd,
+// wire and bench alone.
 var contracts = []string{"source", "destination", "protocol"}
 
 func floor(top string) int {
@@ -53,6 +54,12 @@ func top(pkg string) string {
 // isImplementation reports whether pkg lies below a contract.
 func isImplementation(pkg string) bool {
 	return slices.Contains(contracts, top(pkg)) && pkg != top(pkg)
+}
+
+// room returns the folder of the implementation that pkg is, or is a part of.
+func room(pkg string) string {
+	parts := strings.SplitN(pkg, "/", 3)
+	return strings.Join(parts[:min(2, len(parts))], "/")
 }
 
 // isSuite reports whether pkg is a contract's conformance suite.
@@ -86,14 +93,18 @@ func fault(from string, test bool, to string) string {
 		switch {
 		case strings.HasPrefix(from, to+"/") || test && strings.HasPrefix(to, from+"/"):
 			return "" // a child and its parent
+		case isImplementation(from) && room(from) == room(to):
+			return "" // parts of one implementation
 		case isSuite(to) && test:
 			return ""
 		}
 		return "is a sibling: put what both need into their parent"
 	case floor(top(from)) >= floor(top(to)):
 		return "is not below it: imports go down the floors only"
-	case isImplementation(to) && !test && top(from) != "cmd":
-		return "is an implementation: import its contract, and let cmd bring the two together"
+	case top(from) == "wire" && top(to) == "destination":
+		return "is linked into every program then: cmd alone chooses destinations"
+	case isImplementation(to) && !test && top(from) != "cmd" && top(from) != "wire":
+		return "is an implementation: import its contract, and let cmd or wire bring the two together"
 	}
 	return ""
 }
@@ -170,6 +181,10 @@ func TestFault(t *testing.T) {
 	}{
 		{"cmd/keylift", ordinary, "destination/duckdb", false},
 		{"cmd/keylift", ordinary, "internal/testserver", false},
+		{"cmd/keylift", ordinary, "wire", false},
+		{"wire", ordinary, "source/redis", false},
+		{"protocol/fivetran", ordinary, "protocol/fivetran/sdk", false},
+		{"protocol/fivetran/platform", ordinary, "protocol/fivetran/sdk", false},
 		{"bench", ordinary, "source/redis", false},
 		{"engine", ordinary, "source", false},
 		{"engine", ordinary, "row", false},
@@ -197,6 +212,9 @@ func TestFault(t *testing.T) {
 		{"destination/duckdb", ordinary, "destination/memory", true},
 		{"engine", ordinary, "destination/duckdb", true},
 		{"engine", ordinary, "internal/testserver", true},
+		{"wire", ordinary, "destination/duckdb", true},
+		{"wire", ordinary, "cmd/keylift", true},
+		{"protocol/fivetran", ordinary, "wire", true},
 		{"protocol/fivetran", ordinary, "source/redis", true},
 		{"protocol/fivetran", ordinary, "protocol/airbyte", true},
 		{"internal/testserver", ordinary, "engine", true},

@@ -51,6 +51,10 @@ type TLS struct {
 	Cert, Key  string // files of the client's certificate and its key; both or neither
 	ServerName string // the name to verify; "" verifies the host
 	Insecure   bool   // the certificate is not verified
+
+	// The same as PEM text, for callers that have no files; no setting fills them.
+	CAText, CertText string
+	KeyText          Secret
 }
 
 // Databases are the numbered databases to read.
@@ -95,6 +99,12 @@ func Load(doc []byte, overrides ...Override) (*Config, error) {
 // document need not name a server.
 func LoadWithoutServer(doc []byte, overrides ...Override) (*Config, error) {
 	return (&loader{}).load(doc, overrides)
+}
+
+// LoadForm is Load for a form that fills settings in by their keys: there is no
+// document, and mistakes name a setting by its key.
+func LoadForm(settings ...Override) (*Config, error) {
+	return (&loader{needServer: true, form: true}).load(nil, settings)
 }
 
 func (l *loader) load(doc []byte, overrides []Override) (*Config, error) {

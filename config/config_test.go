@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -357,5 +358,25 @@ func TestLoadWithoutServer(t *testing.T) {
 	}
 	if _, err := config.LoadWithoutServer([]byte("prt: 1")); err == nil || err.Error() != `line 1: unknown key "prt": did you mean port?` {
 		t.Errorf("a mistake of another kind: got %v", err)
+	}
+}
+
+func TestLoadForm(t *testing.T) {
+	c, err := config.LoadForm(
+		config.Override{Key: "host", Value: "redis.example.com"},
+		config.Override{Key: "password", Value: "${NOT_EXPANDED}$$"},
+		config.Override{Key: "port", Value: ""},
+		config.Override{Key: "key_pattern", Value: "a:*"},
+		config.Override{Key: "key_pattern", Value: "b:*"},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Host != "redis.example.com" || c.Password.Reveal() != "${NOT_EXPANDED}$$" || c.Port != 6379 || !slices.Equal(c.KeyPatterns, []string{"a:*", "b:*"}) {
+		t.Errorf("got %+v", c)
+	}
+	_, err = config.LoadForm(config.Override{Key: "host", Value: "h"}, config.Override{Key: "batch_size", Value: "many"})
+	if want := `batch_size holds "many": write a whole number from 1 to 100000`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

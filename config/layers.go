@@ -74,7 +74,11 @@ func (l *loader) document(fields []field) layer {
 func (l *loader) overrides(all []Override) layer {
 	flags := layer{}
 	for i, o := range all {
-		g := given{name: flagName(o.Key), at: flagsAt + i, value: node{shape: text, text: o.Value}}
+		name := flagName(o.Key)
+		if l.form {
+			name = o.Key
+		}
+		g := given{name: name, at: flagsAt + i, value: node{shape: text, text: o.Value}}
 		s := lookup(o.Key)
 		if s == nil {
 			l.unknown(g)

@@ -31,6 +31,7 @@ const (
 // A loader collects mistakes on the way from a document to a Config.
 type loader struct {
 	needServer bool // it is a mistake to name none
+	form       bool // overrides are a form's fields, not flags
 	mistakes   []mistake
 }
 

@@ -47,8 +47,9 @@ func (e *PositionLostError) Error() string {
 // An AccessError says that the source cannot be reached or does not permit
 // what is needed; only the user can mend it.
 type AccessError struct {
-	Node string // host:port or socket path
-	Err  error  // what happened and what to do
+	Node    string // host:port or socket path
+	Refused bool   // the source answered and refused; otherwise it was not reached
+	Err     error  // what happened and what to do
 }
 
 func (e *AccessError) Error() string { return fmt.Sprintf("%s: %v", e.Node, e.Err) }
@@ -76,6 +77,9 @@ type Finding struct {
 	Name   string // "connect", "permission DUMP"
 	Level  Level
 	Detail string // what was found and, unless it is OK, what to do
+	// Missing are the ACL rules that would grant what is not permitted: "+dump",
+	// "+memory|usage".
+	Missing []string
 }
 
 // A Level says how bad a Finding is.
