@@ -12,14 +12,7 @@ import (
 // seal completes a payload with a version and its checksum, computed bit by bit.
 func seal(version int, body []byte) []byte {
 	b := append(slices.Clone(body), byte(version), byte(version>>8))
-	var crc uint64
-	for _, c := range b {
-		crc ^= uint64(c)
-		for range 8 {
-			crc = crc>>1 ^ -(crc&1)&0x95ac9329ac4bc9b5
-		}
-	}
-	return append(b, little(8, crc)...)
+	return append(b, little(8, crcOf(b))...)
 }
 
 // join concatenates bytes, byte slices and texts.

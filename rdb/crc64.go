@@ -29,8 +29,10 @@ var crcTables = func() (t [8][256]uint64) {
 
 // crc64 returns the CRC-64 of b as Redis computes it: reflected, from zero,
 // without a final inversion.
-func crc64(b []byte) uint64 {
-	var crc uint64
+func crc64(b []byte) uint64 { return appendCRC64(0, b) }
+
+// appendCRC64 returns the CRC-64 of what has the checksum crc followed by b.
+func appendCRC64(crc uint64, b []byte) uint64 {
 	for len(b) >= 8 {
 		crc ^= binary.LittleEndian.Uint64(b)
 		crc = crcTables[7][byte(crc)] ^

@@ -6,17 +6,33 @@ import "encoding/binary"
 // err is set, nothing is left, and what it returns is empty: a caller may read
 // several things before it looks at err.
 type cursor struct {
-	b   []byte
-	pos int
-	err error
+	b     []byte
+	pos   int
+	err   error
+	base  int   // what b[0] is the index of
+	feed  *feed // where more comes from; nil: b is all there is
+	short bool  // it failed because b ended
 }
 
 // fail records that the value is corrupt where the cursor stands.
 func (c *cursor) fail(what string) {
 	if c.err == nil {
-		c.err = &CorruptError{At: c.pos, What: what}
+		c.err = &CorruptError{At: c.base + c.pos, What: what}
 		c.pos = len(c.b)
 	}
+}
+
+// ended tells what to do where n bytes are wanted that b does not hold: it
+// reports whether the feed had them.
+func (c *cursor) ended(n int) bool {
+	if c.feed != nil && c.err == nil && n >= 0 {
+		return c.refill(n)
+	}
+	if c.err == nil {
+		c.short = true
+		c.fail(truncated)
+	}
+	return false
 }
 
 const truncated = "the value ends too early"
@@ -26,8 +42,7 @@ func (c *cursor) left() int { return len(c.b) - c.pos }
 
 // byte reads one byte.
 func (c *cursor) byte() byte {
-	if c.pos >= len(c.b) {
-		c.fail(truncated)
+	if c.pos >= len(c.b) && !c.ended(1) {
 		return 0
 	}
 	c.pos++
@@ -36,8 +51,7 @@ func (c *cursor) byte() byte {
 
 // bytes reads the next n bytes. They are part of the cursor's memory.
 func (c *cursor) bytes(n int) []byte {
-	if n < 0 || n > c.left() {
-		c.fail(truncated)
+	if (n < 0 || n > c.left()) && !c.ended(n) {
 		return nil
 	}
 	c.pos += n
@@ -96,10 +110,12 @@ func (c *cursor) number() uint64 {
 }
 
 // count reads the number of the things that follow, each of which takes at least
-// minBytes. The result is no larger than what is left can hold.
+// minBytes. The result is no larger than what is left can hold, where that is
+// known.
 func (c *cursor) count(minBytes int) int {
 	n := c.number()
-	if n > uint64(c.left()/minBytes) {
+	if n > uint64(c.left()/minBytes) && (c.feed == nil || n > maxLength) {
+		c.short = c.err == nil
 		c.fail("a count exceeds what follows")
 		return 0
 	}

@@ -1,7 +1,8 @@
 // Package rdb decodes Redis's serialised values: the payloads that the DUMP
-// command answers with, in every encoding that Redis up to 8 and Valkey up to 9
-// write, and older ones. It feeds what it decodes to a value.Visitor, element by
-// element. It does no I/O of its own, and it does not encode.
+// command answers with, and RDB files, read once as a stream. It knows every
+// encoding that Redis up to 8 and Valkey up to 9 write, and older ones. It feeds
+// what it decodes to a value.Visitor, element by element. It opens nothing, and
+// it does not encode.
 //
 // The format has no specification; its facts are those of src/rdb.h, rdb.c,
 // listpack.c, ziplist.c, zipmap.c, intset.c and t_stream.c of redis/redis and
@@ -10,7 +11,6 @@ package rdb
 
 import (
 	"encoding/binary"
-	"math"
 
 	"github.com/keylift/keylift/value"
 )
@@ -24,6 +24,7 @@ type Decoder struct {
 	now int64 // when the value was read, in Unix ms: hash fields that expired before it are gone
 
 	pack   packed   // the packed blob being walked
+	name   []byte   // holds a key's name
 	blob   []byte   // holds a decompressed blob
 	text   []byte   // holds the integers and decompressed strings of one element
 	names  [][]byte // the field names that the entries of a stream's node share
@@ -49,10 +50,7 @@ func (d *Decoder) Dump(payload []byte, k value.Key, v value.Visitor) error {
 		return &CorruptError{At: len(payload) - 8, What: "the checksum does not match"}
 	}
 	k.Module = ""
-	d.c, d.k, d.v, d.now = cursor{b: body}, k, v, math.MinInt64
-	if !k.ReadAt.IsZero() {
-		d.now = k.ReadAt.UnixMilli()
-	}
+	d.c, d.k, d.v, d.now = cursor{b: body}, k, v, unixMs(k.ReadAt)
 	err = d.keyed(version)
 	d.release()
 	return err
@@ -87,6 +85,9 @@ const maxScratchBytes = 4 << 20
 func (d *Decoder) release() {
 	d.c, d.k, d.v = cursor{}, value.Key{}, nil
 	d.pack = packed{}
+	if cap(d.name) > maxScratchBytes {
+		d.name = nil
+	}
 	if cap(d.blob) > maxScratchBytes {
 		d.blob = nil
 	}

@@ -14,8 +14,10 @@ const (
 
 // module passes over the value of a module's type, whose meaning only the module
 // knows, and feeds its name alone.
-func (d *Decoder) module() error {
-	id := d.c.number()
+func (d *Decoder) module() error { return d.moduleOf(d.c.number()) }
+
+// moduleOf passes over what follows the id of a module's type.
+func (d *Decoder) moduleOf(id uint64) error {
 	d.c.skipModuleValue()
 	if d.c.err != nil {
 		return d.c.err

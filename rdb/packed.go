@@ -120,5 +120,5 @@ func (d *Decoder) corruptEntry() error {
 
 // corrupt is the error for what was found in the string last read.
 func (d *Decoder) corrupt(what string) error {
-	return &CorruptError{At: d.c.pos, What: what}
+	return &CorruptError{At: d.c.base + d.c.pos, What: what}
 }

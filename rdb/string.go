@@ -17,6 +17,9 @@ const (
 
 // string decodes the value of type string.
 func (d *Decoder) string() error {
+	if d.c.feed != nil {
+		return d.longString()
+	}
 	d.text = d.text[:0]
 	s := d.next()
 	if d.c.err != nil {
@@ -26,6 +29,55 @@ func (d *Decoder) string() error {
 		return err
 	}
 	return d.v.String(s)
+}
+
+// pieceBytes is the length of the pieces that a string which is not in memory is
+// fed in.
+const pieceBytes = 64 << 10
+
+// longString decodes a string that is still to come, without holding all of it
+// unless it is compressed.
+func (d *Decoder) longString() error {
+	n, special := d.c.length()
+	if special {
+		d.text = d.text[:0]
+		s := d.special(n)
+		if d.c.err != nil {
+			return d.c.err
+		}
+		if err := d.begin(value.String, len(s)); err != nil {
+			return err
+		}
+		return d.v.String(s)
+	}
+	left := d.c.size(n)
+	if left < 0 {
+		d.c.fail("a string is longer than any can be")
+	}
+	if d.c.err != nil {
+		return d.c.err
+	}
+	if err := d.begin(value.String, left); err != nil {
+		return err
+	}
+	for first := true; left > 0 || first; first = false {
+		piece := d.c.bytes(min(left, pieceBytes))
+		if d.c.err != nil {
+			return d.c.err
+		}
+		if err := d.v.String(piece); err != nil {
+			return err
+		}
+		left -= len(piece)
+	}
+	return nil
+}
+
+// special reads the rest of a string whose length said that it is encoded.
+func (d *Decoder) special(encoding uint64) []byte {
+	var s []byte
+	s, d.text = d.c.special(encoding, d.text)
+	return s
 }
 
 // next reads the next string. It is part of the payload or of d.text, which it
@@ -59,11 +111,16 @@ func (c *cursor) string(scratch []byte) (s, _ []byte) {
 	if !special {
 		return c.bytes(c.size(n)), scratch
 	}
-	if n == encodingLZF {
+	return c.special(n, scratch)
+}
+
+// special reads what follows a length that named an encoding.
+func (c *cursor) special(encoding uint64, scratch []byte) (s, _ []byte) {
+	if encoding == encodingLZF {
 		return c.lzf(scratch)
 	}
 	start := len(scratch)
-	scratch = strconv.AppendInt(scratch, c.integer(n), 10)
+	scratch = strconv.AppendInt(scratch, c.integer(encoding), 10)
 	return scratch[start:], scratch
 }
 
@@ -86,9 +143,12 @@ func (c *cursor) integer(encoding uint64) int64 {
 	return 0
 }
 
+// maxLength is more than any server can hold.
+const maxLength = 1 << 48
+
 // size turns a length read into one that bytes takes: -1 if it is too large.
 func (c *cursor) size(n uint64) int {
-	if n > uint64(len(c.b)) {
+	if n > uint64(len(c.b)) && (c.feed == nil || n > maxLength) {
 		return -1
 	}
 	return int(n)
@@ -117,12 +177,24 @@ func (c *cursor) skipString() {
 	n, special := c.length()
 	switch {
 	case !special:
-		c.skip(c.size(n))
+		c.skipLong(n)
 	case n == encodingLZF:
 		packed := c.number()
 		c.number()
-		c.skip(c.size(packed))
+		c.skipLong(packed)
 	default:
 		c.integer(n)
 	}
+}
+
+// skipLong passes over n bytes without asking for all of them at once.
+func (c *cursor) skipLong(n uint64) {
+	if c.feed == nil {
+		c.skip(c.size(n))
+		return
+	}
+	for ; n > pieceBytes && c.err == nil; n -= pieceBytes {
+		c.skip(pieceBytes)
+	}
+	c.skip(int(min(n, pieceBytes)))
 }

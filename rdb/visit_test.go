@@ -51,6 +51,7 @@ type recorder struct {
 	visit visit
 	key   value.Key
 	state string // "", "begun", "ended"
+	text  []byte // the pieces of a string
 }
 
 func (r *recorder) Begin(k value.Key) error {
@@ -70,7 +71,12 @@ func (r *recorder) add(t value.Type, element string) error {
 	return nil
 }
 
-func (r *recorder) String(b []byte) error  { return r.add(value.String, textOf(b)) }
+func (r *recorder) String(b []byte) error {
+	r.text = append(r.text, b...)
+	r.visit.Elements = nil
+	return r.add(value.String, textOf(r.text))
+}
+
 func (r *recorder) Element(b []byte) error { return r.add(value.List, textOf(b)) }
 func (r *recorder) Member(b []byte) error  { return r.add(value.Set, textOf(b)) }
 
