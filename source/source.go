@@ -62,6 +62,9 @@ type Report struct {
 	Nodes    []Node
 	Keys     int64 // estimated number of keys in the databases read, before key patterns
 	Findings []Finding
+	// Missing are the ACL rules that would grant the commands that are not
+	// permitted, sorted: "+dump", "+memory|usage". Findings tell what each costs.
+	Missing []string
 }
 
 // A Node is one server process of the deployment.
@@ -77,9 +80,6 @@ type Finding struct {
 	Name   string // "connect", "permission DUMP"
 	Level  Level
 	Detail string // what was found and, unless it is OK, what to do
-	// Missing are the ACL rules that would grant what is not permitted: "+dump",
-	// "+memory|usage".
-	Missing []string
 }
 
 // A Level says how bad a Finding is.

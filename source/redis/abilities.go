@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/keylift/keylift/source/redis/resp"
@@ -112,4 +113,16 @@ func permitted(e resp.Error) bool {
 	text := e.Error()
 	return strings.HasPrefix(text, "NOPERM") && !strings.Contains(text, "permissions to run") ||
 		strings.Contains(text, "EXEC without MULTI")
+}
+
+// grants returns the ACL rules that would permit what was refused to this user.
+func (a *abilities) grants() []string {
+	var rules []string
+	for name, answer := range a.refused {
+		if strings.HasPrefix(answer, "NOPERM") && (name != "PTTL" || !a.pexpiretime) {
+			rules = append(rules, "+"+strings.ToLower(strings.ReplaceAll(name, " ", "|")))
+		}
+	}
+	slices.Sort(rules)
+	return rules
 }

@@ -59,6 +59,10 @@ func TestSource_Open_access(t *testing.T) {
 			if !errors.As(err, &access) || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("%v, want an access error with %q", err, tc.want)
 			}
+			answered := !tc.server.TLS && !strings.Contains(name, "TLS") && !strings.HasPrefix(name, "unknown") && name != "no socket"
+			if access.Refused != answered {
+				t.Errorf("refused by the server: %t, want %t", access.Refused, answered)
+			}
 			if strings.Contains(err.Error(), "secret") {
 				t.Errorf("the error holds the password: %v", err)
 			}

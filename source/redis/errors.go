@@ -113,22 +113,31 @@ func tlsHint(err error) string {
 
 // refusal explains an error reply that only the user can do something about.
 func (n *node) refusal(answer resp.Error) error {
+	return n.refuse("%w", explained(answer))
+}
+
+func explained(answer resp.Error) error {
 	text := answer.Error()
 	switch {
 	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"):
-		return n.access("the user name or the password is wrong; check username and password")
+		return errors.New("the user name or the password is wrong; check username and password")
 	case strings.HasPrefix(text, "NOAUTH"):
-		return n.access("the server asks for a password; set password, and username if it is not the default user")
+		return errors.New("the server asks for a password; set password, and username if it is not the default user")
 	case strings.Contains(text, "no password is set"), strings.Contains(text, "without any password configured"):
-		return n.access("the server has no password for this user; leave password empty")
+		return errors.New("the server has no password for this user; leave password empty")
 	case strings.Contains(text, "DB index is out of range"):
-		return n.access("a configured database does not exist; the server has fewer databases")
+		return errors.New("a configured database does not exist; the server has fewer databases")
 	case strings.HasPrefix(text, "NOPERM"):
-		return n.access("%w; grant it to the user (docs/permissions.md has the rule)", answer)
+		return fmt.Errorf("%w; grant it to the user (docs/permissions.md has the rule)", answer)
 	case strings.HasPrefix(text, "DENIED"):
-		return n.access("the server is in protected mode and refuses other machines; set a password in the server, or connect from its own machine")
+		return errors.New("the server is in protected mode and refuses other machines; set a password in the server, or connect from its own machine")
 	}
-	return n.access("the server answered %q; check that it is a Redis or Valkey server that permits this", text)
+	return fmt.Errorf("the server answered %q; check that it is a Redis or Valkey server that permits this", text)
+}
+
+// refuse is access for a server that has answered.
+func (n *node) refuse(format string, args ...any) error {
+	return &source.AccessError{Node: n.options.Address, Refused: true, Err: fmt.Errorf(format, args...)}
 }
 
 func (n *node) access(format string, args ...any) error {

@@ -28,6 +28,7 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	for _, db := range s.databases(sv) {
 		report.Keys += counts[db]
 	}
+	report.Missing = sv.can.grants()
 	i := &inspection{report: report, server: sv}
 	i.ok("connect", fmt.Sprintf("%s, %s, round trip %s", sv.name(), sv.role, sv.rtt.Round(time.Microsecond)))
 	var access *source.AccessError

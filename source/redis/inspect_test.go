@@ -22,10 +22,11 @@ func TestSource_Inspect(t *testing.T) {
 	c := clientOf(t, s)
 	fillStrings(t, c, 42)
 	cases := map[string]struct {
-		change func(*Options)
-		want   string
+		change  func(*Options)
+		missing string // the ACL rules that would grant it
+		want    string
 	}{
-		"all permitted": {func(*Options) {}, `
+		"all permitted": {func(*Options) {}, "", `
 			ok connect
 			ok permission DUMP
 			ok permission for big keys
@@ -33,7 +34,7 @@ func TestSource_Inspect(t *testing.T) {
 			ok permission INFO
 			warn permission CLIENT NO-TOUCH
 			ok advice rdbcompression`},
-		"typed": {func(o *Options) { o.Username, o.Password = "typed", "pw" }, `
+		"typed": {func(o *Options) { o.Username, o.Password = "typed", "pw" }, "+dump +memory|usage +pexpiretime +watch", `
 			ok connect
 			warn permission DUMP
 			warn permission MEMORY USAGE
@@ -41,7 +42,9 @@ func TestSource_Inspect(t *testing.T) {
 			warn permission PEXPIRETIME
 			ok permission INFO
 			warn permission CLIENT NO-TOUCH`},
-		"too few": {func(o *Options) { o.Username, o.Password = "few", "pw" }, `
+		"too few": {
+			func(o *Options) { o.Username, o.Password = "few", "pw" },
+			"+client|no-evict +dump +getrange +hlen +hrandfield +hscan +info +llen +memory|usage +pexpiretime +scard +sscan +strlen +time +unwatch +watch +xlen +xrange +zcard +zscan", `
 			ok connect
 			fail permission DUMP
 			warn permission GETRANGE
@@ -50,7 +53,8 @@ func TestSource_Inspect(t *testing.T) {
 			warn permission for big keys
 			warn permission PEXPIRETIME
 			warn permission TIME
-			warn permission INFO`},
+			warn permission INFO`,
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +72,9 @@ func TestSource_Inspect(t *testing.T) {
 			want := strings.Fields(strings.ReplaceAll(tc.want, " ", "_"))
 			if strings.Join(got, "\n") != strings.ReplaceAll(strings.Join(want, "\n"), "_", " ") {
 				t.Errorf("findings\n%s", strings.Join(got, "\n"))
+			}
+			if got := strings.Join(report.Missing, " "); got != tc.missing {
+				t.Errorf("missing %q, want %q", got, tc.missing)
 			}
 			if name == "too few" {
 				return // it may not ask who the server is

@@ -170,17 +170,17 @@ func (n *node) readable(s *server) error {
 		return n.outage(errLoading)
 	}
 	if s.clustered() {
-		return n.access("the server is part of a cluster, and clusters are not read yet: each node holds only some of the keys; use a standalone server")
+		return n.refuse("the server is part of a cluster, and clusters are not read yet: each node holds only some of the keys; use a standalone server")
 	}
 	switch {
 	case n.options.AllDatabases && !s.counted():
-		return n.access("INFO does not tell which databases hold keys, so not all can be read; grant INFO to the user, or list the databases")
+		return n.refuse("INFO does not tell which databases hold keys, so not all can be read; grant INFO to the user, or list the databases")
 	case !s.can.scan:
-		return n.access("SCAN is not permitted (%s); grant it to the user (docs/permissions.md has the rule)", s.can.refused["SCAN"])
+		return n.refuse("SCAN is not permitted (%s); grant it to the user (docs/permissions.md has the rule)", s.can.refused["SCAN"])
 	case !s.can.pexpiretime && !s.can.pttl:
-		return n.access("neither PEXPIRETIME nor PTTL is permitted (%s); grant one to the user (docs/permissions.md has the rule)", s.can.refused["PTTL"])
+		return n.refuse("neither PEXPIRETIME nor PTTL is permitted (%s); grant one to the user (docs/permissions.md has the rule)", s.can.refused["PTTL"])
 	case !s.can.dump && !s.can.typeOf:
-		return n.access("neither DUMP nor TYPE is permitted (%s); grant DUMP to the user (docs/permissions.md has the rule)", s.can.refused["DUMP"])
+		return n.refuse("neither DUMP nor TYPE is permitted (%s); grant DUMP to the user (docs/permissions.md has the rule)", s.can.refused["DUMP"])
 	}
 	return nil
 }
