@@ -123,17 +123,17 @@ func (e *entry) addSpec(item any) {
 	s := spec{reads: flags["RO"]}
 	begin, find := mapOf(m["begin_search"]), mapOf(m["find_keys"])
 	from, how := mapOf(begin["spec"]), mapOf(find["spec"])
-	clear := !flags["incomplete"]
+	known := !flags["incomplete"]
 	switch begin["type"] {
 	case "index":
 		s.index = number(from["index"])
-		clear = clear && s.index > 0
+		known = known && s.index > 0
 	case "keyword":
 		keyword, _ := from["keyword"].(string)
 		s.keyword, s.startFrom = strings.ToLower(keyword), number(from["startfrom"])
-		clear = clear && s.keyword != ""
+		known = known && s.keyword != ""
 	default:
-		clear = false
+		known = false
 	}
 	switch find["type"] {
 	case "range":
@@ -142,13 +142,13 @@ func (e *entry) addSpec(item any) {
 		s.keynum = true
 		s.numIndex, s.firstAt, s.step = number(how["keynumidx"]), number(how["firstkey"]), number(how["keystep"])
 	default:
-		clear = false
+		known = false
 	}
 	if s.step < 1 {
 		s.step = 1
 	}
 	switch {
-	case clear:
+	case known:
 		e.specs = append(e.specs, s)
 	case !s.reads:
 		e.unclear = true

@@ -18,6 +18,7 @@ type Window struct {
 
 	position   Position // after the last whole command
 	open       bool     // a transaction has begun
+	opened     int      // bytes when it began
 	count      int
 	bytes      int
 	lost       string
@@ -36,8 +37,8 @@ type databaseWindow struct {
 // changeOverhead is about what a changed key takes in bytes beside its name.
 const changeOverhead = 160
 
-// NewWindow returns an empty Window that begins at a position and takes about limit
-// bytes. Keys for which keep returns false are left out; a nil keep keeps all.
+// NewWindow returns an empty Window that begins at a position and should be drained
+// when it takes limit bytes; a transaction may take as much again. Keys for which keep returns false are left out; a nil keep keeps all.
 func NewWindow(commands *Commands, from Position, limit int, keep func(database int, key []byte) bool) *Window {
 	return &Window{
 		commands: commands, position: from, limit: limit, keep: keep,
@@ -67,10 +68,13 @@ func (w *Window) Empty() bool {
 // that are added twice do no harm.
 func (w *Window) Position() Position { return w.position }
 
-// Add adds a command. One transaction that takes more than the limit makes the
+// Add adds a command. A transaction that alone takes more than the limit makes the
 // Window lose track, as Changes.Lost tells.
 func (w *Window) Add(c *Command) {
 	w.count++
+	if c.Transaction == Begins {
+		w.opened = w.bytes
+	}
 	w.open = !c.Whole()
 	if !w.open {
 		w.position = Position{Offset: c.End, Database: c.Database}
@@ -94,7 +98,7 @@ func (w *Window) Add(c *Command) {
 		for i := range e.touches {
 			w.touch(&e.touches[i])
 		}
-		if w.open && w.Full() {
+		if w.open && w.bytes-w.opened > w.limit {
 			w.lose(fmt.Sprintf("a transaction changed more keys than fit into %d bytes", w.limit))
 		}
 	}
