@@ -31,9 +31,10 @@ var floors = [][]string{
 	{"protocol"},
 	{"engine"},
 	{"source", "destination"},
+	{"snapshot"},
 	{"table"},
 	{"rdb"},
-	{"value"},
+	{"value", "selection"},
 	{"row", "config"},
 }
 

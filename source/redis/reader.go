@@ -133,9 +133,9 @@ func (s *Source) databases(sv *server) []int {
 // one that holds no key has been looked at, too.
 func (s *Source) scope() row.Scope {
 	if s.options.AllDatabases {
-		return s.filter.scope(nil, s.table)
+		return s.filter.Scope(nil, s.table)
 	}
-	return s.filter.scope(s.options.Databases, s.table)
+	return s.filter.Scope(s.options.Databases, s.table)
 }
 
 // Pipelines in flight: the server should always have keys to go on with, while

@@ -192,7 +192,7 @@ func (r *reader) scanKeys() int {
 
 // serverType returns the type that the server itself can restrict SCAN to.
 func (r *reader) serverType() (name string, ok bool) {
-	types := r.source.filter.types
+	types := r.source.filter.Types
 	if len(types) != 1 || kindOf(types[0]) == value.Module || r.session.server.major() < 6 {
 		return "", false
 	}

@@ -1,4 +1,4 @@
-package redis
+package selection
 
 // matchGlob reports whether key matches pattern as SCAN MATCH decides it: by
 // bytes, with ? * [set] [^set] and \ to escape. Its oddities are the server's: a

@@ -1,0 +1,276 @@
+// Package snapshot turns an RDB file, read once as it arrives, into batches of
+// rows: one goroutine reads it and splits it at keys, others decode and shape
+// them, and the batches come out in the file's order. It neither opens files nor
+// connections, and it knows no positions.
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/keylift/keylift/rdb"
+	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/selection"
+	"github.com/keylift/keylift/table"
+	"github.com/keylift/keylift/value"
+)
+
+// Options say what becomes of the keys of a file.
+type Options struct {
+	Table         *row.Table // of layout value
+	MaxValueBytes int64      // a value whose text is longer becomes NULL
+	Filter        selection.Filter
+	Databases     []int // to be read; nil: all
+	Generation    int64 // of the batches' positions
+	// ReadAt is the moment that the file shows: keys that expired before it are no
+	// rows. Zero: when the file was begun, as it says itself.
+	ReadAt time.Time
+	// MemoryBytes bounds the blocks and batches on their way.
+	MemoryBytes int64
+	Notices     Notices
+}
+
+// Notices is told of what becomes of single keys. Several goroutines may call it
+// at a time.
+type Notices interface {
+	// Oversized is called for a key whose value is longer than MaxValueBytes.
+	Oversized(key string)
+	// Module is called for a key of a module's type, whose value is not read.
+	Module(kind, key string)
+}
+
+// A Reader reads one file.
+type Reader struct {
+	options Options
+	scanner *rdb.Scanner
+
+	done    <-chan struct{} // closed when reading has failed or is closed
+	cause   func() error    // of that
+	cancel  context.CancelCauseFunc
+	group   errgroup.Group
+	work    chan *job // to the workers
+	ordered chan *job // the same, in the order of the file
+}
+
+// A job is one block on its way.
+type job struct {
+	block  *rdb.Block
+	readAt time.Time
+	batch  chan *row.Batch // receives the block's rows
+}
+
+// jobBytes is about what a block and its batch take.
+const jobBytes = 2 << 20
+
+const maxWorkers = 8
+
+var errClosed = errors.New("the reader is closed")
+
+// NewReader starts to read the file from r, which ends where the file does.
+func NewReader(r io.Reader, o Options) *Reader {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
+	s := &Reader{
+		options: o,
+		scanner: rdb.NewScanner(r),
+		done:    ctx.Done(), cause: func() error { return context.Cause(ctx) }, cancel: cancel,
+		work:    make(chan *job, workers),
+		ordered: make(chan *job, max(int(o.MemoryBytes/jobBytes), 2*workers)),
+	}
+	s.group.Go(func() error { return s.guarded(s.scan) })
+	for range workers {
+		s.group.Go(func() error { return s.guarded(s.decode) })
+	}
+	return s
+}
+
+// guarded runs one goroutine of the reader; its error ends the reader.
+func (r *Reader) guarded(run func() error) error {
+	err := run()
+	if err != nil {
+		r.cancel(err)
+	}
+	return err
+}
+
+// scan splits the file and decodes what is too large for a block.
+func (r *Reader) scan() error {
+	defer close(r.work)
+	large := r.newDecoder()
+	for {
+		b, err := r.scanner.Next()
+		if errors.Is(err, io.EOF) {
+			close(r.ordered)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		j := &job{block: b, readAt: r.readAt(), batch: make(chan *row.Batch, 1)}
+		if !r.send(r.ordered, j) {
+			return r.cause()
+		}
+		if b.Large() {
+			err = large.decode(j)
+		} else if !r.send(r.work, j) {
+			err = r.cause()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *Reader) send(to chan<- *job, j *job) bool {
+	select {
+	case to <- j:
+		return true
+	case <-r.done:
+		return false
+	}
+}
+
+// readAt returns the moment that the file shows.
+func (r *Reader) readAt() time.Time {
+	if at := r.options.ReadAt; !at.IsZero() {
+		return at
+	}
+	if at := r.scanner.Created(); !at.IsZero() {
+		return at
+	}
+	return time.Now()
+}
+
+func (r *Reader) decode() error {
+	d := r.newDecoder()
+	for j := range r.work {
+		if err := d.decode(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Next returns the next batch, whose After holds the generation alone. The caller
+// owns it. io.EOF follows the last one and says that the file is complete and its
+// checksum right; any other error says that the file cannot be trusted, or how
+// its reader failed.
+func (r *Reader) Next(ctx context.Context) (*row.Batch, error) {
+	for {
+		var j *job
+		var more bool
+		select {
+		case j, more = <-r.ordered:
+			if !more {
+				return nil, io.EOF
+			}
+		case <-r.done:
+			return nil, r.cause()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		select {
+		case b := <-j.batch:
+			if b.Len() > 0 {
+				return b, nil
+			}
+			b.Release()
+		case <-r.done:
+			return nil, r.cause()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Close ends the reading and waits for its goroutines. One of them may be reading
+// the file: a read that may block has to be interrupted beforehand.
+func (r *Reader) Close() error {
+	r.cancel(errClosed)
+	_ = r.group.Wait() // the first error went to Next
+	return nil
+}
+
+// A decoder decodes and shapes blocks, one at a time.
+type decoder struct {
+	r      *Reader
+	rdb    rdb.Decoder
+	shaper keyShaper
+	readAt time.Time
+}
+
+func (r *Reader) newDecoder() *decoder {
+	d := &decoder{r: r}
+	d.shaper.ValueShaper = table.NewValueShaper(r.options.Table, r.options.MaxValueBytes)
+	d.shaper.notices = r.options.Notices
+	return d
+}
+
+// decode makes the batch of a block.
+func (d *decoder) decode(j *job) error {
+	b := row.NewBatch(d.r.options.Table)
+	b.After.Generation = d.r.options.Generation
+	d.shaper.Into(b)
+	d.readAt = j.readAt
+	if err := d.rdb.Block(j.block, d.visitor); err != nil {
+		return err
+	}
+	j.block.Release()
+	j.batch <- b
+	return nil
+}
+
+// visitor returns who is fed the value of k, or nil if the key is no row.
+func (d *decoder) visitor(k *value.Key) value.Visitor {
+	o := &d.r.options
+	if o.Databases != nil && !slices.Contains(o.Databases, k.Database) {
+		return nil
+	}
+	name := k.Type.String()
+	if k.Type == value.Module {
+		name = k.Module
+	}
+	if !o.Filter.Type(name) || !o.Filter.AnyKey() && !o.Filter.Key(string(k.Name)) {
+		return nil
+	}
+	k.ReadAt = d.readAt
+	if !k.ExpiresAt.IsZero() {
+		left := k.ExpiresAt.Sub(d.readAt).Milliseconds()
+		if left <= 0 {
+			return nil
+		}
+		k.TTL = (left + 500) / 1000 // as TTL rounds
+	}
+	return &d.shaper
+}
+
+// A keyShaper shapes keys and gives notice of what cannot be in their rows.
+type keyShaper struct {
+	*table.ValueShaper
+	notices Notices
+	name    []byte
+}
+
+// Begin begins the row of k.
+func (s *keyShaper) Begin(k value.Key) error {
+	s.name = k.Name
+	if k.Type == value.Module {
+		s.notices.Module(k.Module, string(k.Name))
+	}
+	return s.ValueShaper.Begin(k)
+}
+
+// End ends the row.
+func (s *keyShaper) End() error {
+	err := s.ValueShaper.End()
+	if err == nil && s.Oversized() {
+		s.notices.Oversized(string(s.name))
+	}
+	return err
+}

@@ -1,0 +1,50 @@
+package rdbfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/keylift/keylift/rdb"
+	"github.com/keylift/keylift/source"
+)
+
+// Inspect looks at the file's beginning. Of an input it reads nothing.
+func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	report := &source.Report{
+		Mode:   "rdb",
+		Reason: "an RDB file is given: its moment is read whole, and deletes are found by comparison with what was loaded before",
+		Nodes:  []source.Node{{Address: s.name(), Version: "RDB", Role: "file"}},
+	}
+	if s.options.Path == inputPath {
+		report.Findings = []source.Finding{{Name: "file", Level: source.OK, Detail: "standard input is read once, to its end"}}
+		return report, nil
+	}
+	f, err := s.file()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	scanner := rdb.NewScanner(f)
+	if _, err := scanner.Next(); err != nil && !errors.Is(err, io.EOF) {
+		report.Findings = []source.Finding{{Name: "file", Level: source.Fail, Detail: (&reader{source: s}).explain(err).Error()}}
+		return report, nil
+	}
+	report.Nodes[0].Version = fmt.Sprintf("RDB version %d", scanner.Version())
+	detail := report.Nodes[0].Version
+	if created := scanner.Created(); !created.IsZero() {
+		detail += ", written " + created.UTC().Format("2006-01-02 15:04:05") + " UTC"
+	}
+	for _, by := range []struct{ aux, product string }{{"valkey-ver", "valkey"}, {"redis-ver", "redis"}} {
+		if version := scanner.Aux(by.aux); version != "" {
+			detail += " by " + by.product + " " + version
+			break
+		}
+	}
+	report.Findings = []source.Finding{{Name: "file", Level: source.OK, Detail: detail}}
+	return report, nil
+}

@@ -1,0 +1,106 @@
+// Package rdbfile reads an RDB file, or one that arrives on an input, as a
+// source: every load is a snapshot of the moment that the file shows.
+package rdbfile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/selection"
+	"github.com/keylift/keylift/source"
+	"github.com/keylift/keylift/table"
+)
+
+// Options say what to read. Zero values mean the defaults.
+type Options struct {
+	Path  string    // of the file; "-": Input
+	Input io.Reader // read once, to its end
+
+	Databases    []int // default: 0 alone
+	AllDatabases bool  // every database in the file; Databases is not used
+	Filter       selection.Filter
+	Table        string // name of the table; default redis_data
+
+	MaxValueBytes int64 // longer values become NULL; default 100 MiB
+	MemoryBytes   int64 // aimed at for rows on their way; default 64 MiB
+
+	Logger  *slog.Logger // default: none
+	LogKeys bool         // write key names into logs
+}
+
+const (
+	defaultTable         = "redis_data"
+	defaultMaxValueBytes = 100 << 20
+	defaultMemoryBytes   = 64 << 20
+
+	// inputPath is the path that stands for Options.Input.
+	inputPath = "-"
+)
+
+// A Source reads one file.
+type Source struct {
+	options Options
+	table   *row.Table
+	taken   bool // Input has been read
+}
+
+var _ source.Source = (*Source)(nil)
+
+// Open returns the source that o describes. It does not look at the file yet.
+func Open(o Options) (*Source, error) {
+	if o.Path == "" {
+		return nil, errors.New("no file to read from; set rdb_file")
+	}
+	o.Table = cmp.Or(o.Table, defaultTable)
+	o.MaxValueBytes = cmp.Or(o.MaxValueBytes, defaultMaxValueBytes)
+	o.MemoryBytes = cmp.Or(o.MemoryBytes, defaultMemoryBytes)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	switch {
+	case o.AllDatabases:
+		o.Databases = nil
+	case len(o.Databases) == 0:
+		o.Databases = []int{0}
+	}
+	many := o.AllDatabases || len(o.Databases) > 1
+	return &Source{options: o, table: table.Value(o.Table, table.ValueOptions{Databases: many})}, nil
+}
+
+// Close does nothing: readers have the file open, not the source.
+func (s *Source) Close() error { return nil }
+
+// Tables returns the one table of the source.
+func (s *Source) Tables(context.Context) ([]*row.Table, error) { return []*row.Table{s.table}, nil }
+
+// name is what messages call the file.
+func (s *Source) name() string {
+	if s.options.Path == inputPath {
+		return "standard input"
+	}
+	return s.options.Path
+}
+
+// file opens what is read.
+func (s *Source) file() (io.ReadCloser, error) {
+	if s.options.Path == inputPath {
+		if s.taken {
+			return nil, s.access(errors.New("it can be read only once; run the sync again"))
+		}
+		s.taken = true
+		return io.NopCloser(s.options.Input), nil
+	}
+	f, err := os.Open(s.options.Path)
+	if err != nil {
+		if path, ok := errors.AsType[*os.PathError](err); ok {
+			err = path.Err
+		}
+		return nil, s.access(err)
+	}
+	return f, nil
+}
+
+func (s *Source) access(err error) error { return &source.AccessError{Node: s.name(), Err: err} }
