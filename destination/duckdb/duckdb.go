@@ -8,17 +8,13 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	duckdb "github.com/duckdb/duckdb-go/v2"
 
 	"github.com/keylift/keylift/destination"
 )
@@ -38,9 +34,8 @@ type Options struct {
 // A Destination is a DuckDB file. It holds the file's lock until it is closed.
 type Destination struct {
 	o      Options
-	db     *sql.DB
-	conn   *sql.Conn // the one connection that writes
-	raw    *os.File  // the file itself, once it has been guarded
+	conn   *conn
+	raw    *os.File // the file itself, once it has been guarded
 	tables map[string]*preparedTable
 	names  []string // of the tables, in the order of Prepare
 	// The generation of the rows staged, 0 if none are, and when its sync began.
@@ -51,9 +46,6 @@ type Destination struct {
 
 // Open opens or creates the file.
 func Open(ctx context.Context, o Options) (*Destination, error) {
-	if strings.Contains(o.Path, "?") {
-		return nil, fmt.Errorf("open %s: a path with a question mark cannot be opened; choose another destination", o.Path)
-	}
 	if o.ReadOnly {
 		if _, err := os.Stat(o.Path); err != nil {
 			return nil, fmt.Errorf("open %s: there is no such file; run keylift sync first", o.Path)
@@ -67,55 +59,59 @@ func Open(ctx context.Context, o Options) (*Destination, error) {
 }
 
 func open(ctx context.Context, o Options) (*Destination, error) {
-	connector, err := duckdb.NewConnector(dsn(o), nil)
+	conn, err := connect(settings(o))
 	if err != nil {
 		return nil, err
 	}
-	d := &Destination{o: o, db: sql.OpenDB(connector), tables: map[string]*preparedTable{}}
-	if err := d.open(ctx); err != nil {
+	d := &Destination{o: o, conn: conn, tables: map[string]*preparedTable{}}
+	if err := d.attach(ctx); err != nil {
 		return nil, errors.Join(err, d.closeFile())
 	}
 	return d, nil
 }
 
-// dsn names the file and the settings of the whole process.
-func dsn(o Options) string {
-	settings := url.Values{}
-	settings.Set("memory_limit", strconv.FormatInt((o.MemoryBytes-o.MemoryBytes/indexShare)>>20, 10)+"MiB")
-	// Row groups are replaced whole, not rewritten to fill gaps: Destination
-	// decides when that pays.
-	settings.Set("max_vacuum_tasks", "0")
-	// The order of rows means nothing, and keeping it costs memory.
-	settings.Set("preserve_insertion_order", "false")
-	// Checkpoints are made by Destination alone, see checkpoint.
-	settings.Set("checkpoint_threshold", "1000TiB")
-	// Rows are appended by one thread; more of DuckDB's would only get into its way.
-	settings.Set("threads", "1")
-	if o.ReadOnly {
-		settings.Set("access_mode", "READ_ONLY")
+// settings returns DuckDB's settings.
+func settings(o Options) map[string]string {
+	return map[string]string{
+		"memory_limit":   strconv.FormatInt((o.MemoryBytes-o.MemoryBytes/indexShare)>>20, 10) + "MiB",
+		"temp_directory": o.Path + ".tmp",
+		// Row groups are replaced whole, not rewritten to fill gaps: Destination
+		// decides when that pays.
+		"max_vacuum_tasks": "0",
+		// The order of rows means nothing, and keeping it costs memory.
+		"preserve_insertion_order": "false",
+		// Checkpoints are made by Destination alone, see checkpoint.
+		"checkpoint_threshold": "1000TiB",
+		// Rows are appended by one thread; more of DuckDB's would only get into its way.
+		"threads": "1",
+		// Full row groups go to the file at once, compressed.
+		"write_buffer_row_group_count": "1",
 	}
-	return o.Path + "?" + settings.Encode()
 }
 
-func (d *Destination) open(ctx context.Context) error {
-	conn, err := d.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	d.conn = conn
+const (
+	// catalog is what the file is called in statements.
+	catalog = "warehouse"
+
+	// rowGroup is how many rows lie together in the file. A transaction that
+	// stages more writes them there itself. Fewer pass through the log and through
+	// memory to the next checkpoint, uncompressed.
+	rowGroup = 10 * 2048
+)
+
+func (d *Destination) attach(ctx context.Context) error {
+	attach := "ATTACH '" + strings.ReplaceAll(d.o.Path, "'", "''") + "' AS " + catalog
 	if d.o.ReadOnly {
-		return nil
+		return d.execAll(ctx, attach+" (READ_ONLY)", "USE "+catalog)
 	}
-	for _, q := range []string{
+	return d.execAll(
+		ctx,
+		attach+" (ROW_GROUP_SIZE "+strconv.Itoa(rowGroup)+")",
+		"USE "+catalog,
 		"PRAGMA disable_checkpoint_on_shutdown",
-		"CREATE SCHEMA IF NOT EXISTS " + quote(d.o.Schema),
-		"CREATE TABLE IF NOT EXISTS " + d.name(syncTable) + syncColumns,
-	} {
-		if _, err := conn.ExecContext(ctx, q); err != nil {
-			return err
-		}
-	}
-	return nil
+		"CREATE SCHEMA IF NOT EXISTS "+catalog+"."+quote(d.o.Schema),
+		"CREATE TABLE IF NOT EXISTS "+d.name(syncTable)+syncColumns,
+	)
 }
 
 // Close writes what the log holds to the file and releases it.
@@ -129,53 +125,43 @@ func (d *Destination) Close() error {
 
 // closeFile releases the file.
 func (d *Destination) closeFile() error {
-	var errs []error
-	if d.conn != nil {
-		errs = append(errs, d.conn.Close())
+	d.conn.close()
+	if d.raw == nil {
+		return nil
 	}
-	errs = append(errs, d.db.Close())
-	if d.raw != nil {
-		errs = append(errs, d.raw.Close())
-	}
-	return errors.Join(errs...)
+	return d.raw.Close()
 }
 
-// exec runs a statement on the writing connection.
-func (d *Destination) exec(ctx context.Context, q string, args ...any) error {
-	_, err := d.conn.ExecContext(ctx, q, args...)
-	return plain(err)
+// execAll runs statements one after the other, up to the first that fails.
+func (d *Destination) execAll(ctx context.Context, statements ...string) error {
+	for _, q := range statements {
+		if err := d.conn.exec(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // useThreads lets DuckDB use n threads.
 func (d *Destination) useThreads(ctx context.Context, n int) error {
-	return d.exec(ctx, "SET threads = "+strconv.Itoa(n))
+	return d.conn.exec(ctx, "SET threads = "+strconv.Itoa(n))
 }
 
-// count runs a query for one number.
+// count runs a query for one number; NULL is 0.
 func (d *Destination) count(ctx context.Context, q string) (n int64, err error) {
-	err = d.conn.QueryRowContext(ctx, q).Scan(&n)
-	return n, plain(err)
+	err = d.conn.query(ctx, q, func(c *chunk) error {
+		n = c.int(0, 0)
+		return nil
+	})
+	return n, err
 }
 
 // name qualifies and quotes the name of a table of the sync's schema.
-func (d *Destination) name(table string) string { return quote(d.o.Schema) + "." + quote(table) }
+func (d *Destination) name(table string) string {
+	return catalog + "." + quote(d.o.Schema) + "." + quote(table)
+}
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// plain makes one clear sentence of what DuckDB says in several.
-func plain(err error) error {
-	if err == nil {
-		return nil
-	}
-	text, more, _ := strings.Cut(err.Error(), "\n")
-	switch {
-	case strings.HasPrefix(text, "Out of Memory Error"):
-		return fmt.Errorf("DuckDB has not enough memory; raise memory_limit (%s)", text)
-	case more == "":
-		return err
-	}
-	return errors.New(text)
-}
 
 var lockHolder = regexp.MustCompile(`PID (\d+)`)
 

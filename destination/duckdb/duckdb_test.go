@@ -23,13 +23,11 @@ func TestDestination(t *testing.T) {
 				return d
 			},
 			System: func(t *testing.T, d destination.Store, table, key string) destinationtest.System {
-				var s destinationtest.System
-				err := d.(*duckdb.Destination).QueryRow(t.Context(),
-					`SELECT _keylift_deleted, _keylift_synced FROM game."`+table+`" WHERE key = ?`, key).Scan(&s.Deleted, &s.Synced)
+				deleted, synced, err := d.(*duckdb.Destination).System(t.Context(), table, key)
 				if err != nil {
 					t.Fatal(err)
 				}
-				return s
+				return destinationtest.System{Deleted: deleted, Synced: synced}
 			},
 		}
 	})

@@ -2,82 +2,73 @@ package duckdb
 
 import (
 	"context"
-	"database/sql/driver"
-
-	duckdb "github.com/duckdb/duckdb-go/v2"
 
 	"github.com/keylift/keylift/destination"
 	"github.com/keylift/keylift/row"
 )
 
-// findGone lists the row IDs of published rows whose keys are gone: those with a
-// staged delete and, in a snapshot, those that it did not meet.
-func (p *publication) findGone(ctx context.Context) error {
+// findGone lists the row IDs of published rows whose keys are gone: in a snapshot,
+// those that it did not meet, and those with a staged delete. It reports whether
+// there is such a list.
+func (p *publication) findGone(ctx context.Context) (bool, error) {
 	d, t := p.d, p.t
-	if err := d.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_gone (id BIGINT)"); err != nil {
-		return err
+	unmet := p.scope != nil && p.unmet
+	if d.o.Deletes == destination.IgnoreDeletes || !unmet && !t.deletes {
+		return false, nil
 	}
-	if d.o.Deletes == destination.IgnoreDeletes {
-		return nil
+	if err := d.conn.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_gone (id BIGINT)"); err != nil {
+		return false, err
+	}
+	if unmet {
+		if err := p.findUnmet(ctx); err != nil {
+			return false, err
+		}
+	}
+	staged := "SELECT t.rowid FROM " + p.table() + " t JOIN " + p.stage() + " s ON " + sameKey(t.Table, "s", "t")
+	if unmet && t.staged && t.index.full {
+		if err := d.conn.exec(ctx, "DELETE FROM temp._keylift_gone WHERE id IN ("+staged+")"); err != nil {
+			return false, err
+		}
 	}
 	if t.deletes {
-		err := d.exec(ctx, "INSERT INTO temp._keylift_gone SELECT t.rowid FROM "+p.table()+" t JOIN "+p.stage()+" s ON "+sameKey(t.Table, "s", "t")+
-			" WHERE s."+deletedColumn+" AND NOT t."+deletedColumn)
-		if err != nil {
-			return err
-		}
+		return true, d.conn.exec(ctx, "INSERT INTO temp._keylift_gone "+staged+" WHERE s."+deletedColumn+" AND NOT t."+deletedColumn)
 	}
-	if p.scope == nil || !t.kept && t.index.allMet() {
-		return nil
-	}
-	return p.findUnmet(ctx)
+	return true, nil
 }
 
-// findUnmet adds the rows within scope that the snapshot did not deliver.
+// findUnmet lists the rows within scope whose keys were neither seen nor staged, as
+// far as the index knows.
 func (p *publication) findUnmet(ctx context.Context) error {
 	d, t := p.d, p.t
-	const unmet = "_keylift_unmet"
-	err := d.exec(ctx, "CREATE OR REPLACE TEMP TABLE "+unmet+" AS SELECT t.rowid AS id FROM "+p.table()+" t WHERE NOT t."+deletedColumn+
-		" AND NOT EXISTS (SELECT 1 FROM "+p.stage()+" s WHERE "+sameKey(t.Table, "s", "t")+")"+
-		" AND NOT EXISTS (SELECT 1 FROM "+p.seen()+" n WHERE "+sameKey(t.Table, "n", "t")+")")
-	if err != nil {
-		return err
-	}
-	n, err := d.count(ctx, "SELECT count(*) FROM temp."+unmet)
-	if err != nil || n == 0 {
-		return err
-	}
-	r := newRowReader(t.Table, func(c int) bool { return c < t.Keys || t.Columns[c].InScope })
-	var id int64
-	r.columns += ", rowid"
-	r.into = append(r.into, &id)
+	r := newRowReader(t.Table, func(c int) bool { return c < t.Keys || t.Columns[c].InScope }, "rowid")
 	b := row.NewBatch(t.Table)
 	defer b.Release()
-	var gone []int64
-	err = d.scan(ctx, t.Name, "rowid IN (SELECT id FROM temp."+unmet+")", r, func() error {
-		r.appendTo(b)
-		if p.scope(b, 0) {
-			gone = append(gone, id)
-		}
-		b.DropRow(0)
-		return nil
-	})
+	a, err := d.conn.newAppender("temp", "main", "_keylift_gone")
 	if err != nil {
 		return err
 	}
-	return d.conn.Raw(func(c any) error {
-		a, err := duckdb.NewAppender(c.(driver.Conn), "temp", "main", "_keylift_gone")
-		if err != nil {
-			return err
-		}
-		for _, id := range gone {
-			if err := a.AppendRow(id); err != nil {
-				_ = a.Close()
-				return err
+	var unmet []int64
+	err = d.scan(ctx, t.Name, "NOT "+deletedColumn, r, func(c *chunk) error {
+		r.appendTo(b, c)
+		ids := values[int64](&c.columns[len(r.read)], c.rows)
+		unmet = unmet[:0]
+		for i, id := range ids {
+			if !t.index.find(b.HashKey(i)).is(isSeen|isStaged|isKept) && p.scope(b, i) {
+				unmet = append(unmet, id)
 			}
 		}
-		return a.CloseWithCancel(ctx)
+		b.DropRow(0)
+		if len(unmet) == 0 {
+			return nil
+		}
+		return a.append(len(unmet), func(to *chunk) { copy(values[int64](&to.columns[0], len(unmet)), unmet) })
 	})
+	if err != nil {
+		a.clear()
+		a.destroy()
+		return err
+	}
+	return a.close(ctx)
 }
 
 // deleteGone marks or removes the rows whose keys are gone.
@@ -88,7 +79,7 @@ func (p *publication) deleteGone(ctx context.Context) (err error) {
 	}
 	if p.d.o.Deletes == destination.HardDeletes {
 		p.replaced += p.counts.Deleted
-		return p.d.exec(ctx, "DELETE FROM "+p.table()+gone)
+		return p.d.conn.exec(ctx, "DELETE FROM "+p.table()+gone)
 	}
-	return p.d.exec(ctx, "UPDATE "+p.table()+" SET "+deletedColumn+" = true, "+syncedColumn+" = ?"+gone, p.d.started)
+	return p.d.conn.exec(ctx, "UPDATE "+p.table()+" SET "+deletedColumn+" = true, "+syncedColumn+" = ?"+gone, p.d.started)
 }

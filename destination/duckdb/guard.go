@@ -38,7 +38,7 @@ func (d *Destination) checkpoint(ctx context.Context, least int64) error {
 	if err := d.guard(ctx); err != nil {
 		return fmt.Errorf("guard the blocks of %s: %w", d.o.Path, err)
 	}
-	if err := d.exec(ctx, "CHECKPOINT"); err != nil {
+	if err := d.conn.exec(ctx, "CHECKPOINT "+catalog); err != nil {
 		return fmt.Errorf("checkpoint %s: %w", d.o.Path, err)
 	}
 	return os.Remove(d.o.Path + guardSuffix)
@@ -55,15 +55,10 @@ func (d *Destination) guard(ctx context.Context) error {
 		}
 		d.raw = raw
 	}
-	size, err := d.count(ctx, "SELECT block_size FROM pragma_database_size()")
+	size, err := d.count(ctx, "SELECT block_size FROM pragma_database_size() WHERE database_name = current_database()")
 	if err != nil {
 		return err
 	}
-	rows, err := d.conn.QueryContext(ctx, "SELECT DISTINCT block_id FROM pragma_metadata_info() ORDER BY block_id")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
 	var copied bytes.Buffer
 	copied.WriteString(guardMagic)
 	number := func(n int64) { copied.Write(binary.LittleEndian.AppendUint64(nil, uint64(n))) }
@@ -74,18 +69,18 @@ func (d *Destination) guard(ctx context.Context) error {
 	}
 	copied.Write(headers)
 	block := make([]byte, size)
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return err
+	err = d.conn.query(ctx, "SELECT DISTINCT block_id FROM pragma_metadata_info() ORDER BY block_id", func(c *chunk) error {
+		for i := range c.rows {
+			id := c.int(0, i)
+			// A block that the file does not reach to is new: no header refers to it.
+			if n, _ := d.raw.ReadAt(block, headerBytes+id*size); int64(n) == size {
+				number(id)
+				copied.Write(block)
+			}
 		}
-		// A block that the file does not reach to is new: no header refers to it.
-		if n, _ := d.raw.ReadAt(block, headerBytes+id*size); int64(n) == size {
-			number(id)
-			copied.Write(block)
-		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	sum := xxhash.Sum64(copied.Bytes())

@@ -13,21 +13,21 @@ type index struct {
 	full  bool // some keys found no place
 }
 
-// A slot is 16 bytes, for there are millions.
+// A slot is 16 bytes, for there are millions. A nil slot is that of a key which
+// found no place: nothing is known of it.
 type slot struct {
-	key     uint64 // 60 bits of hash, then occupied, then a state; 0 where free
-	content uint64
+	key     uint64 // 60 bits of hash, then a state; 0 where free
+	content uint64 // 0 for what is to be deleted
 }
 
-// The states of a key, which combine.
+// The states of a key, which combine. Whoever adds a key gives it one.
 const (
 	isPublished uint64 = 1 << iota // the published table has a row that is not deleted
 	isStaged                       // a row is staged, and content is that row's
-	isSeen                         // the key is listed as seen
-	occupied
+	isSeen                         // the published row has been found unchanged
+	isKept                         // the key is staged as one set aside
 
-	stateMask = isPublished | isStaged | isSeen
-	keyMask   = ^(stateMask | occupied)
+	stateMask = isPublished | isStaged | isSeen | isKept
 )
 
 const (
@@ -35,10 +35,28 @@ const (
 	minSlots  = 1 << 10
 )
 
-// newIndex returns an index that has room for rows keys and never takes more
-// than maxBytes.
-func newIndex(rows, maxBytes int64) *index {
-	most := max(maxBytes/slotBytes, minSlots)
+// is reports whether the key has one of some states.
+func (s *slot) is(states uint64) bool { return s != nil && s.key&states != 0 }
+
+// set adds a state.
+func (s *slot) set(state uint64) {
+	if s != nil {
+		s.key |= state
+	}
+}
+
+// stage says that a row of this content is staged.
+func (s *slot) stage(content uint64) {
+	if s != nil {
+		s.key |= isStaged
+		s.content = content
+	}
+}
+
+// newIndex returns an index that has room for rows keys and takes no more than
+// maxBytes, unless least keys need more.
+func newIndex(rows, maxBytes, least int64) *index {
+	most := max(maxBytes/slotBytes, least+least/3, minSlots)
 	n := min(max(rows+rows/3, minSlots), most)
 	return &index{slots: make([]slot, n), most: int(most)}
 }
@@ -59,20 +77,29 @@ func (x *index) add(key uint64) *slot {
 		s = x.probe(key)
 	}
 	x.used++
-	s.key = key&keyMask | occupied
+	s.key = key &^ stateMask
 	return s
 }
 
 func (x *index) probe(key uint64) *slot {
+	key &^= stateMask
 	at, _ := bits.Mul64(key, uint64(len(x.slots)))
 	for i := int(at); ; i++ {
 		if i == len(x.slots) {
 			i = 0
 		}
-		if s := &x.slots[i]; s.key == 0 || (s.key^key)&keyMask == 0 {
+		if s := &x.slots[i]; s.key == 0 || s.key&^stateMask == key {
 			return s
 		}
 	}
+}
+
+// find returns the slot of a key, nil where there is none.
+func (x *index) find(key uint64) *slot {
+	if s := x.probe(key); s.key != 0 {
+		return s
+	}
+	return nil
 }
 
 func (x *index) grow() {
@@ -80,20 +107,22 @@ func (x *index) grow() {
 	x.slots = make([]slot, min(2*len(old), x.most))
 	for _, s := range old {
 		if s.key != 0 {
-			*x.probe(s.key & keyMask) = s
+			*x.probe(s.key) = s
 		}
 	}
 }
 
-// allMet reports whether every published key is staged or seen.
-func (x *index) allMet() bool {
-	if x.full {
-		return false
-	}
+// outcome returns how many published keys are unchanged, and whether there may be
+// some that are neither that nor staged.
+func (x *index) outcome() (unchanged int64, unmet bool) {
+	unmet = x.full
 	for _, s := range x.slots {
-		if s.key&isPublished != 0 && s.key&(isStaged|isSeen) == 0 {
-			return false
+		switch s.key & (isPublished | isStaged | isSeen) {
+		case isPublished | isSeen:
+			unchanged++
+		case isPublished:
+			unmet = true
 		}
 	}
-	return true
+	return unchanged, unmet
 }

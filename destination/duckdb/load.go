@@ -2,7 +2,7 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
+	"encoding/binary"
 
 	"github.com/keylift/keylift/row"
 )
@@ -15,168 +15,97 @@ func (d *Destination) load(ctx context.Context, t *preparedTable) error {
 	if t.index != nil {
 		return nil
 	}
+	var published, staged, seen int64
 	published, err := d.count(ctx, "SELECT count(*) FROM "+d.name(t.Name))
+	if err == nil && t.staged {
+		staged, err = d.count(ctx, "SELECT count(*) FROM "+d.name(stageName(t.Name)))
+	}
+	if err == nil && t.noted {
+		seen, err = d.countSeen(ctx, t.Name)
+	}
 	if err != nil {
 		return err
 	}
-	staged, err := d.count(ctx, "SELECT count(*) FROM "+d.name(stageName(t.Name)))
-	if err != nil {
-		return err
+	t.index = newIndex(published+staged, d.o.MemoryBytes/indexShare, seen)
+	if seen > 0 {
+		// First, so that each of them finds a place.
+		if err := d.loadSeen(ctx, t); err != nil {
+			return err
+		}
 	}
-	t.index = newIndex(published+staged, d.o.MemoryBytes/indexShare)
 	if published > 0 {
-		if err := d.loadRows(ctx, t, isPublished, t.Name, "NOT "+deletedColumn); err != nil {
+		if err := d.loadPublished(ctx, t); err != nil {
 			return err
 		}
 	}
 	if staged > 0 {
-		deletes, err := d.count(ctx, "SELECT count(*) FROM "+d.name(stageName(t.Name))+" WHERE "+deletedColumn)
-		if err != nil {
-			return err
-		}
-		t.deletes = deletes > 0
-		if err := d.loadRows(ctx, t, isStaged, stageName(t.Name), "true"); err != nil {
-			return err
-		}
+		return d.loadStaged(ctx, t)
 	}
-	if err := d.loadRows(ctx, t, isSeen, seenName(t.Name), "NOT kept"); err != nil {
-		return err
-	}
-	kept, err := d.count(ctx, "SELECT count(*) FROM "+d.name(seenName(t.Name))+" WHERE kept")
-	t.kept = kept > 0
-	return err
+	return nil
 }
 
-// loadRows adds the rows of one of t's tables to its index: their keys and,
-// unless they are merely seen, their content.
-func (d *Destination) loadRows(ctx context.Context, t *preparedTable, state uint64, name, where string) error {
-	r := newRowReader(t.Table, func(c int) bool {
-		return c < t.Keys || state != isSeen && t.Columns[c].Compare == row.ByValue
+func (d *Destination) countSeen(ctx context.Context, table string) (int64, error) {
+	n, err := d.count(ctx, "SELECT sum(octet_length(hashes))::BIGINT FROM "+d.name(seenName(table)))
+	return n / hashBytes, err
+}
+
+func (d *Destination) loadSeen(ctx context.Context, t *preparedTable) error {
+	return d.conn.query(ctx, "SELECT hashes FROM "+d.name(seenName(t.Name)), func(c *chunk) error {
+		for i := range c.rows {
+			for hashes := c.columns[0].text(i); len(hashes) > 0; hashes = hashes[hashBytes:] {
+				t.index.add(binary.LittleEndian.Uint64(hashes)).set(isSeen)
+			}
+		}
+		return nil
 	})
-	var hash uint64
-	if state != isSeen {
-		r.columns += ", " + hashColumn
-		r.into = append(r.into, &hash)
-	}
+}
+
+func (d *Destination) loadPublished(ctx context.Context, t *preparedTable) error {
+	r := newRowReader(t.Table, inContent(t.Table), hashColumn)
 	b := row.NewBatch(t.Table)
 	defer b.Release()
-	return d.scan(ctx, name, where, r, func() error {
-		r.appendTo(b)
-		s := t.index.add(b.HashKey(0))
-		if s != nil {
-			t.repeated = t.repeated || s.key&state&isStaged != 0
-			t.overlap = t.overlap || state == isSeen && s.key&isStaged != 0
-			s.key |= state
-			if state != isSeen {
-				s.content = contentHash(b, 0, hash)
+	return d.scan(ctx, t.Name, "NOT "+deletedColumn, r, func(c *chunk) error {
+		r.appendTo(b, c)
+		hashes := values[uint64](&c.columns[len(r.read)], c.rows)
+		for i := range c.rows {
+			if s := t.index.add(b.HashKey(i)); s != nil {
+				s.key |= isPublished
+				s.content = contentHash(b, i, hashes[i])
 			}
-		} else {
-			t.repeated, t.overlap = true, true
 		}
 		b.DropRow(0)
 		return nil
 	})
 }
 
-// scanRows is how many rows one query of a scan reads: results are held in
-// memory whole.
-const scanRows = 4 * 122880
-
-// scan runs f for each row of a table that meets a condition; r holds the row's
-// values while f runs.
-func (d *Destination) scan(ctx context.Context, name, where string, r *rowReader, f func() error) error {
-	var last sql.NullInt64
-	if err := d.conn.QueryRowContext(ctx, "SELECT max(rowid) FROM "+d.name(name)).Scan(&last); err != nil || !last.Valid {
-		return err
-	}
-	step := int64(scanRows)
-	if r.wide {
-		step /= 32
-	}
-	for from := int64(0); from <= last.Int64; from += step {
-		rows, err := d.conn.QueryContext(ctx, "SELECT "+r.columns+" FROM "+d.name(name)+" WHERE rowid >= ? AND rowid < ? AND "+where, from, from+step)
-		if err != nil {
-			return err
-		}
-		for rows.Next() && err == nil {
-			if err = rows.Scan(r.into...); err == nil {
-				err = f()
+func (d *Destination) loadStaged(ctx context.Context, t *preparedTable) error {
+	r := newRowReader(t.Table, inContent(t.Table), hashColumn, deletedColumn)
+	b := row.NewBatch(t.Table)
+	defer b.Release()
+	return d.scan(ctx, stageName(t.Name), "true", r, func(c *chunk) error {
+		r.appendTo(b, c)
+		hash, deleted := &c.columns[len(r.read)], &c.columns[len(r.read)+1]
+		for i := range c.rows {
+			s := t.index.add(b.HashKey(i))
+			t.repeated = t.repeated || s == nil || s.is(isStaged|isKept)
+			switch {
+			case deleted.isNull(i):
+				t.kept = true
+				s.set(isKept)
+			case values[bool](deleted, c.rows)[i]:
+				t.deletes = true
+				s.stage(0)
+			default:
+				s.stage(contentHash(b, i, values[uint64](hash, c.rows)[i]))
 			}
 		}
-		if err == nil {
-			err = rows.Err()
-		}
-		_ = rows.Close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		b.DropRow(0)
+		return nil
+	})
 }
 
-// A rowReader scans some columns of a table's rows into a batch.
-type rowReader struct {
-	table   *row.Table
-	columns string // for SELECT
-	wide    bool   // columns that are neither key nor number are among them
-	into    []any  // for Scan
-	texts   []sql.NullString
-	ints    []sql.NullInt64
-	floats  []sql.NullFloat64
-	read    []bool // a column of table
-}
-
-// newRowReader returns a reader of the columns of t that read chooses.
-func newRowReader(t *row.Table, read func(c int) bool) *rowReader {
-	n := len(t.Columns)
-	r := &rowReader{
-		table: t, read: make([]bool, n),
-		texts: make([]sql.NullString, n), ints: make([]sql.NullInt64, n), floats: make([]sql.NullFloat64, n),
-	}
-	for c := range t.Columns {
-		if r.read[c] = read(c); !r.read[c] {
-			continue
-		}
-		name := quote(t.Columns[c].Name)
-		switch t.Columns[c].Type {
-		case row.UTCDateTime:
-			name = "epoch_us(" + name + ")"
-			r.into = append(r.into, &r.ints[c])
-		case row.Boolean:
-			name += "::BIGINT"
-			r.into = append(r.into, &r.ints[c])
-		case row.Int:
-			r.into = append(r.into, &r.ints[c])
-		case row.Double:
-			r.into = append(r.into, &r.floats[c])
-		default:
-			name += "::VARCHAR"
-			r.wide = r.wide || c >= t.Keys
-			r.into = append(r.into, &r.texts[c])
-		}
-		if r.columns != "" {
-			name = ", " + name
-		}
-		r.columns += name
-	}
-	return r
-}
-
-// appendTo appends the columns of the row just scanned to b, NULL for those not
-// read; it does not end the row.
-func (r *rowReader) appendTo(b *row.Batch) {
-	for c := range r.table.Columns {
-		switch {
-		case !r.read[c]:
-			b.AppendNull(c)
-		case r.texts[c].Valid:
-			b.AppendText(c, r.texts[c].String)
-		case r.ints[c].Valid:
-			b.AppendInt(c, r.ints[c].Int64)
-		case r.floats[c].Valid:
-			b.AppendFloat(c, r.floats[c].Float64)
-		default:
-			b.AppendNull(c)
-		}
-	}
+// inContent chooses the columns of t that contentHash needs beside the row's hash,
+// and the key.
+func inContent(t *row.Table) func(c int) bool {
+	return func(c int) bool { return c < t.Keys || t.Columns[c].Compare == row.ByValue }
 }

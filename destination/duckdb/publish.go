@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
@@ -36,14 +35,14 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (tot
 	if err := tx.closeAppenders(ctx); err != nil {
 		return total, fmt.Errorf("stage rows: %w", err)
 	}
-	if err := d.exec(ctx, "COMMIT"); err != nil {
+	if err := d.conn.exec(ctx, "COMMIT"); err != nil {
 		return total, fmt.Errorf("stage rows: %w", err)
 	}
 	if err := d.useThreads(ctx, runtime.GOMAXPROCS(0)); err != nil {
 		return total, fmt.Errorf("begin to publish: %w", err)
 	}
 	defer func() { err = errors.Join(err, d.useThreads(context.WithoutCancel(ctx), 1)) }()
-	if err := d.exec(ctx, "BEGIN"); err != nil {
+	if err := d.conn.exec(ctx, "BEGIN"); err != nil {
 		return total, fmt.Errorf("begin to publish: %w", err)
 	}
 	s, err := d.readSync(ctx, tx.sync)
@@ -68,7 +67,7 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (tot
 		s.replaced = 0
 	}
 	s.position, s.published, s.started = p, true, d.started
-	s.publishedAt = sql.NullTime{Time: time.Now().UTC(), Valid: true}
+	s.publishedAt = time.Now().UTC()
 	if err := tx.commit(ctx, s); err != nil {
 		return total, fmt.Errorf("commit publication: %w", err)
 	}
@@ -81,13 +80,13 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (tot
 
 // compact rewrites row groups in which many rows are dead.
 func (d *Destination) compact(ctx context.Context) error {
-	if err := d.exec(ctx, "SET max_vacuum_tasks = 100"); err != nil {
+	if err := d.conn.exec(ctx, "SET max_vacuum_tasks = 100"); err != nil {
 		return fmt.Errorf("compact the file: %w", err)
 	}
 	if err := d.checkpoint(ctx, 1); err != nil {
 		return fmt.Errorf("compact the file: %w", err)
 	}
-	return d.exec(ctx, "SET max_vacuum_tasks = 0")
+	return d.conn.exec(ctx, "SET max_vacuum_tasks = 0")
 }
 
 // A publication is the publishing of one table.
@@ -97,34 +96,29 @@ type publication struct {
 	scope row.Scope // nil: changes only
 
 	counts   destination.Counts
+	unmet    bool  // keys of the published table may be neither staged nor seen
 	rows     int64 // in the published table before
 	replaced int64 // of them rewritten or removed
 }
 
 func (p *publication) run(ctx context.Context) (err error) {
 	d, t := p.d, p.t
-	if p.scope == nil && !t.staged {
+	if p.scope == nil && !t.staged && !t.noted && t.index == nil {
 		return nil
-	}
-	if err := d.createStage(ctx, t); err != nil {
-		return err
 	}
 	if err := d.load(ctx, t); err != nil {
 		return err
 	}
-	if p.rows, err = d.count(ctx, "SELECT count(*) FROM "+d.name(t.Name)); err != nil {
+	if p.rows, err = d.count(ctx, "SELECT count(*) FROM "+p.table()); err != nil {
 		return err
 	}
+	p.counts.Unchanged, p.unmet = t.index.outcome()
 	if t.repeated {
-		err := d.exec(ctx, "DELETE FROM "+p.stage()+" WHERE rowid NOT IN (SELECT max(rowid) FROM "+p.stage()+" GROUP BY "+keys(t.Table, "")+")")
-		if err != nil {
+		if err := p.dropRepeated(ctx); err != nil {
 			return err
 		}
 	}
-	if err := p.countSeen(ctx); err != nil {
-		return err
-	}
-	if p.rows == 0 && !t.deletes {
+	if t.staged && p.rows == 0 && !t.deletes && !t.kept {
 		err = p.rename(ctx)
 	} else {
 		err = p.merge(ctx)
@@ -137,58 +131,35 @@ func (p *publication) run(ctx context.Context) (err error) {
 
 func (p *publication) table() string { return p.d.name(p.t.Name) }
 func (p *publication) stage() string { return p.d.name(stageName(p.t.Name)) }
-func (p *publication) seen() string  { return p.d.name(seenName(p.t.Name)) }
+
+// dropRepeated leaves one row of each key in the stage: the last, but an Upsert
+// rather than a Keep.
+func (p *publication) dropRepeated(ctx context.Context) error {
+	const deleted = deletedColumn
+	return p.d.conn.exec(ctx, "DELETE FROM "+p.stage()+" WHERE rowid NOT IN (SELECT CASE WHEN arg_max("+deleted+", rowid)"+
+		" THEN max(rowid) ELSE coalesce(max(rowid) FILTER ("+deleted+" IS NOT NULL), max(rowid)) END"+
+		" FROM "+p.stage()+" GROUP BY "+keys(p.t.Table, "")+")")
+}
 
 // rename puts the stage in the place of the empty table.
 func (p *publication) rename(ctx context.Context) (err error) {
 	if p.counts.New, err = p.d.count(ctx, "SELECT count(*) FROM "+p.stage()); err != nil {
 		return err
 	}
-	if err := p.d.exec(ctx, "DROP TABLE "+p.table()); err != nil {
-		return err
-	}
-	return p.d.exec(ctx, "ALTER TABLE "+p.stage()+" RENAME TO "+quote(p.t.Name))
+	p.t.staged = false
+	return p.d.execAll(ctx, "DROP TABLE "+p.table(), "ALTER TABLE "+p.stage()+" RENAME TO "+quote(p.t.Name))
 }
 
-// countSeen counts the keys whose rows stay: unchanged ones and those set aside.
-func (p *publication) countSeen(ctx context.Context) (err error) {
-	unstaged := " NOT EXISTS (SELECT 1 FROM " + p.stage() + " s WHERE " + sameKey(p.t.Table, "s", "n") + ")"
-	key := keys(p.t.Table, "n.")
-	if p.t.kept {
-		p.counts.Kept, err = p.d.count(ctx, "SELECT count(*) FROM (SELECT "+key+" FROM "+p.seen()+" n WHERE"+unstaged+" GROUP BY "+key+" HAVING bool_and(kept))")
-		if err != nil {
+// merge writes the staged rows that differ from the published ones.
+func (p *publication) merge(ctx context.Context) error {
+	t := p.t
+	if t.staged {
+		if err := p.findChanged(ctx); err != nil {
 			return err
 		}
 	}
-	query := "SELECT count(*) FROM " + p.seen() + " WHERE NOT kept"
-	if p.t.overlap {
-		query = "SELECT count(*) FROM (SELECT DISTINCT " + key + " FROM " + p.seen() + " n WHERE NOT kept AND" + unstaged + ")"
-	}
-	p.counts.Unchanged, err = p.d.count(ctx, query)
-	return err
-}
-
-// merge writes the staged rows that differ from the published ones. Only keys,
-// hashes and row IDs take part in the comparison; the rows follow by row ID.
-func (p *publication) merge(ctx context.Context) error {
-	d, t := p.d, p.t
-	staged, err := d.count(ctx, "SELECT count(*) FROM "+p.stage()+" WHERE NOT "+deletedColumn)
+	gone, err := p.findGone(ctx)
 	if err != nil {
-		return err
-	}
-	err = d.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_delta AS SELECT s.rowid AS staged, t.rowid AS published, coalesce(t."+deletedColumn+", true) AS new"+
-		" FROM "+p.stage()+" s LEFT JOIN "+p.table()+" t ON "+sameKey(t.Table, "s", "t")+
-		" WHERE NOT s."+deletedColumn+" AND (t.rowid IS NULL OR t."+deletedColumn+" OR "+differs(t.Table)+")")
-	if err != nil {
-		return err
-	}
-	err = d.conn.QueryRowContext(ctx, "SELECT count(*) FILTER (new), count(*) FILTER (NOT new), count(published) FROM temp._keylift_delta").
-		Scan(&p.counts.New, &p.counts.Changed, &p.replaced)
-	if err != nil {
-		return err
-	}
-	p.counts.Unchanged += staged - p.counts.New - p.counts.Changed
-	if err := p.findGone(ctx); err != nil {
 		return err
 	}
 	if p.counts.New+p.counts.Changed > 0 {
@@ -197,14 +168,45 @@ func (p *publication) merge(ctx context.Context) error {
 			columns[i] = quote(c.name)
 		}
 		list := strings.Join(columns, ", ")
-		if err := d.exec(ctx, "DELETE FROM "+p.table()+" WHERE rowid IN (SELECT published FROM temp._keylift_delta WHERE published IS NOT NULL)"); err != nil {
-			return err
-		}
-		if err := d.exec(ctx, "INSERT INTO "+p.table()+" ("+list+") SELECT "+list+" FROM "+p.stage()+" WHERE rowid IN (SELECT staged FROM temp._keylift_delta)"); err != nil {
+		err := p.d.execAll(ctx,
+			"DELETE FROM "+p.table()+" WHERE rowid IN (SELECT published FROM temp._keylift_delta WHERE published IS NOT NULL)",
+			"INSERT INTO "+p.table()+" ("+list+") SELECT "+list+" FROM "+p.stage()+" WHERE rowid IN (SELECT staged FROM temp._keylift_delta)")
+		if err != nil {
 			return err
 		}
 	}
+	if !gone {
+		return nil
+	}
 	return p.deleteGone(ctx)
+}
+
+// findChanged lists the staged rows that are new or differ, and the published rows
+// that they replace. Only keys, hashes and row IDs take part in the comparison; the
+// rows follow by row ID.
+func (p *publication) findChanged(ctx context.Context) (err error) {
+	d, t := p.d, p.t
+	if t.kept {
+		if p.counts.Kept, err = d.count(ctx, "SELECT count(*) FROM "+p.stage()+" WHERE "+deletedColumn+" IS NULL"); err != nil {
+			return err
+		}
+	}
+	staged, err := d.count(ctx, "SELECT count(*) FROM "+p.stage()+" WHERE NOT "+deletedColumn)
+	if err != nil {
+		return err
+	}
+	err = d.conn.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_delta AS SELECT s.rowid AS staged, t.rowid AS published, coalesce(t."+deletedColumn+", true) AS new"+
+		" FROM "+p.stage()+" s LEFT JOIN "+p.table()+" t ON "+sameKey(t.Table, "s", "t")+
+		" WHERE NOT s."+deletedColumn+" AND (t.rowid IS NULL OR t."+deletedColumn+" OR "+differs(t.Table)+")")
+	if err != nil {
+		return err
+	}
+	err = d.conn.query(ctx, "SELECT count(*) FILTER (new), count(*) FILTER (NOT new), count(published) FROM temp._keylift_delta", func(c *chunk) error {
+		p.counts.New, p.counts.Changed, p.replaced = c.int(0, 0), c.int(1, 0), c.int(2, 0)
+		return nil
+	})
+	p.counts.Unchanged += staged - p.counts.New - p.counts.Changed
+	return err
 }
 
 // differs returns the condition that the content of rows s and t differs.

@@ -5,41 +5,116 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/keylift/keylift/row"
 )
 
+// scanRows is how many rows one query of a scan reads: results are held in
+// memory whole. With texts other than keys, which may be long, it is fewer.
 const (
-	batchRows  = 1000
-	batchBytes = 4 << 20
+	scanRows     = 4 * 122880
+	scanWideRows = scanRows / 32
 )
+
+// scan hands f, chunk by chunk, what r reads of those rows of a table that meet a
+// condition.
+func (d *Destination) scan(ctx context.Context, name, where string, r *rowReader, f func(*chunk) error) error {
+	end, err := d.count(ctx, "SELECT max(rowid) + 1 FROM "+d.name(name))
+	step := int64(scanRows)
+	if r.wide {
+		step = scanWideRows
+	}
+	for from := int64(0); from < end && err == nil; from += step {
+		err = d.conn.query(ctx, "SELECT "+r.columns+" FROM "+d.name(name)+" WHERE rowid >= ? AND rowid < ? AND "+where, f, from, from+step)
+	}
+	return err
+}
+
+// A rowReader reads some columns of a table's rows into a batch.
+type rowReader struct {
+	table   *row.Table
+	columns string // for SELECT
+	read    []int  // the columns of table among them, which come first
+	wide    bool   // texts other than keys are among them
+}
+
+// newRowReader returns a reader of the columns of t that read chooses; others
+// follow them in the chunks of a scan.
+func newRowReader(t *row.Table, read func(c int) bool, others ...string) *rowReader {
+	r := &rowReader{table: t}
+	var names []string
+	for c, column := range t.Columns {
+		if !read(c) {
+			continue
+		}
+		names = append(names, quote(column.Name))
+		r.read = append(r.read, c)
+		r.wide = r.wide || c >= t.Keys && sqlType(column.Type) == "VARCHAR"
+	}
+	r.columns = strings.Join(append(names, others...), ", ")
+	return r
+}
+
+// appendTo appends the columns read to b; it does not end the rows.
+func (r *rowReader) appendTo(b *row.Batch, from *chunk) {
+	next := 0
+	for c := range r.table.Columns {
+		if next == len(r.read) || r.read[next] != c {
+			for range from.rows {
+				b.AppendNull(c)
+			}
+			continue
+		}
+		r.appendColumn(b, c, &from.columns[next], from.rows)
+		next++
+	}
+}
+
+func (r *rowReader) appendColumn(b *row.Batch, c int, v *vector, rows int) {
+	for i := range rows {
+		if v.isNull(i) {
+			b.AppendNull(c)
+			continue
+		}
+		switch r.table.Columns[c].Type {
+		case row.Boolean:
+			var n int64
+			if values[bool](v, rows)[i] {
+				n = 1
+			}
+			b.AppendInt(c, n)
+		case row.Int, row.UTCDateTime:
+			b.AppendInt(c, values[int64](v, rows)[i])
+		case row.Double:
+			b.AppendFloat(c, values[float64](v, rows)[i])
+		default:
+			start := len(b.Text)
+			b.Text = append(b.Text, v.text(i)...)
+			b.AppendSpan(c, start)
+		}
+	}
+}
 
 var errStopped = errors.New("the caller stopped")
 
 // Rows yields the published rows of t that are not deleted.
 func (d *Destination) Rows(ctx context.Context, t *row.Table) iter.Seq2[*row.Batch, error] {
 	return func(yield func(*row.Batch, error) bool) {
-		b := row.NewBatch(t)
 		r := newRowReader(t, func(int) bool { return true })
-		err := d.scan(ctx, t.Name, "NOT "+deletedColumn, r, func() error {
-			r.appendTo(b)
-			b.EndRow(row.Upsert)
-			if b.Len() < batchRows && len(b.Text) < batchBytes {
-				return nil
+		err := d.scan(ctx, t.Name, "NOT "+deletedColumn, r, func(c *chunk) error {
+			b := row.NewBatch(t)
+			r.appendTo(b, c)
+			for range c.rows {
+				b.EndRow(row.Upsert)
 			}
-			full := b
-			b = row.NewBatch(t)
-			if !yield(full, nil) {
+			if !yield(b, nil) {
 				return errStopped
 			}
 			return nil
 		})
-		switch {
-		case errors.Is(err, errStopped):
-		case err != nil:
+		if err != nil && !errors.Is(err, errStopped) {
 			yield(nil, fmt.Errorf("read table %q: %w", t.Name, err))
-		case b.Len() > 0:
-			yield(b, nil)
 		}
 	}
 }

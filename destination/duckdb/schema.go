@@ -73,21 +73,21 @@ func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 		if err != nil {
 			return err
 		}
-		staged, err := d.columns(ctx, stageName(t.Name))
-		if err != nil {
-			return fmt.Errorf("read columns of table %q: %w", stageName(t.Name), err)
+		p := &preparedTable{Table: t, columns: append(have, missing...)}
+		if err := d.findStage(ctx, p); err != nil {
+			return fmt.Errorf("find what is staged of table %q: %w", t.Name, err)
 		}
 		if have == nil {
 			todo = append(todo, "CREATE TABLE "+d.name(t.Name)+" ("+definitions(missing)+")")
 		} else {
 			for _, c := range missing {
 				todo = append(todo, "ALTER TABLE "+d.name(t.Name)+" ADD COLUMN "+c.definition())
-				if staged != nil {
+				if p.staged {
 					todo = append(todo, "ALTER TABLE "+d.name(stageName(t.Name))+" ADD COLUMN "+c.definition())
 				}
 			}
 		}
-		prepared[t.Name] = &preparedTable{Table: t, columns: append(have, missing...), staged: staged != nil}
+		prepared[t.Name] = p
 		names = append(names, t.Name)
 	}
 	if err := d.inTransaction(ctx, todo); err != nil {
@@ -135,22 +135,27 @@ func (c column) definitionType() string {
 // columns returns the columns of a table of the schema, in order; nil where
 // there is no such table.
 func (d *Destination) columns(ctx context.Context, name string) ([]column, error) {
-	rows, err := d.conn.QueryContext(ctx, `SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns()
-		WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index`,
-		d.o.Schema, name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
 	var cols []column
-	for rows.Next() {
-		var c column
-		if err := rows.Scan(&c.name, &c.sqlType, &c.notNull); err != nil {
-			return nil, err
-		}
-		cols = append(cols, c)
+	err := d.conn.query(ctx, `SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns()
+		WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index`,
+		func(c *chunk) error {
+			for i := range c.rows {
+				cols = append(cols, column{c.text(0, i), c.text(1, i), c.bool(2, i)})
+			}
+			return nil
+		}, d.o.Schema, name)
+	return cols, err
+}
+
+// findStage finds out which of the tables beside t are there.
+func (d *Destination) findStage(ctx context.Context, t *preparedTable) error {
+	staged, err := d.columns(ctx, stageName(t.Name))
+	if err != nil {
+		return err
 	}
-	return cols, rows.Err()
+	seen, err := d.columns(ctx, seenName(t.Name))
+	t.staged, t.noted = staged != nil, seen != nil
+	return err
 }
 
 // inTransaction runs statements so that all of them take effect or none.
@@ -158,16 +163,14 @@ func (d *Destination) inTransaction(ctx context.Context, statements []string) er
 	if len(statements) == 0 {
 		return nil
 	}
-	if err := d.exec(ctx, "BEGIN"); err != nil {
+	if err := d.conn.exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	for _, q := range statements {
-		if err := d.exec(ctx, q); err != nil {
-			_ = d.exec(context.WithoutCancel(ctx), "ROLLBACK")
-			return err
-		}
+	if err := d.execAll(ctx, statements...); err != nil {
+		_ = d.conn.exec(context.WithoutCancel(ctx), "ROLLBACK")
+		return err
 	}
-	return d.exec(context.WithoutCancel(ctx), "COMMIT")
+	return d.conn.exec(context.WithoutCancel(ctx), "COMMIT")
 }
 
 func definitions(cols []column) string {

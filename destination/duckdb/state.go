@@ -2,8 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -22,34 +20,44 @@ const (
 // A syncRow is a row of syncTable.
 type syncRow struct {
 	position     row.Position
-	published    bool         // the position is published, nothing is staged
-	started      time.Time    // when the sync that wrote the position began
-	checkpointed time.Time    // when the position was committed
-	publishedAt  sql.NullTime // when rows were last published
-	replaced     int64        // rows rewritten since the file was last compacted
+	published    bool      // the position is published, nothing is staged
+	started      time.Time // when the sync that wrote the position began
+	checkpointed time.Time // when the position was committed
+	publishedAt  time.Time // when rows were last published; zero if never
+	replaced     int64     // rows rewritten since the file was last compacted
 }
 
 // readSync reads the row of a sync; nil where there is none.
 func (d *Destination) readSync(ctx context.Context, sync string) (*syncRow, error) {
-	var s syncRow
-	err := d.conn.QueryRowContext(ctx, `SELECT generation, token, published, started, checkpointed, published_at, replaced
-		FROM `+d.name(syncTable)+` WHERE sync = ?`, sync).
-		Scan(&s.position.Generation, &s.position.Token, &s.published, &s.started, &s.checkpointed, &s.publishedAt, &s.replaced)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
+	var s *syncRow
+	err := d.conn.query(ctx, `SELECT generation, token, published, started, checkpointed, published_at, replaced
+		FROM `+d.name(syncTable)+` WHERE sync = ?`, func(c *chunk) error {
+		s = &syncRow{
+			position: row.Position{Generation: c.int(0, 0), Token: c.text(1, 0)}, published: c.bool(2, 0),
+			started: moment(c.int(3, 0)), checkpointed: moment(c.int(4, 0)), publishedAt: moment(c.int(5, 0)), replaced: c.int(6, 0),
+		}
+		return nil
+	}, sync)
 	if err != nil {
 		return nil, fmt.Errorf("read the position of sync %q: %w", sync, err)
 	}
-	return &s, nil
+	return s, nil
+}
+
+// moment returns the time of a TIMESTAMPTZ; the zero time for NULL.
+func moment(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
 }
 
 func (d *Destination) writeSync(ctx context.Context, sync string, s *syncRow) error {
 	s.checkpointed = time.Now().UTC()
-	if err := d.exec(ctx, "DELETE FROM "+d.name(syncTable)+" WHERE sync = ?", sync); err != nil {
+	if err := d.conn.exec(ctx, "DELETE FROM "+d.name(syncTable)+" WHERE sync = ?", sync); err != nil {
 		return err
 	}
-	return d.exec(ctx, "INSERT INTO "+d.name(syncTable)+" VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sync,
+	return d.conn.exec(ctx, "INSERT INTO "+d.name(syncTable)+" VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sync,
 		s.position.Generation, s.position.Token, s.published, s.started, s.checkpointed, s.publishedAt, s.replaced)
 }
 
@@ -73,23 +81,17 @@ func (d *Destination) Status(ctx context.Context, sync string) (*destination.Sta
 	}
 	st := &destination.Status{
 		Position: s.position, Published: s.published,
-		StartedAt: s.started, CheckpointAt: s.checkpointed, PublishedAt: s.publishedAt.Time,
+		StartedAt: s.started, CheckpointAt: s.checkpointed, PublishedAt: s.publishedAt,
 	}
-	rows, err := d.conn.QueryContext(ctx, `SELECT table_name FROM duckdb_columns()
+	err = d.conn.query(ctx, `SELECT table_name FROM duckdb_columns()
 		WHERE database_name = current_database() AND schema_name = ? AND column_name = ? AND table_name NOT LIKE '\_keylift\_%' ESCAPE '\'
-		ORDER BY table_name`, d.o.Schema, hashColumn)
-	if err != nil {
-		return nil, fmt.Errorf("list tables: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var t destination.TableStatus
-		if err := rows.Scan(&t.Name); err != nil {
-			return nil, fmt.Errorf("list tables: %w", err)
+		ORDER BY table_name`, func(c *chunk) error {
+		for i := range c.rows {
+			st.Tables = append(st.Tables, destination.TableStatus{Name: c.text(0, i)})
 		}
-		st.Tables = append(st.Tables, t)
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	}, d.o.Schema, hashColumn)
+	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
 	for i := range st.Tables {
@@ -101,20 +103,25 @@ func (d *Destination) Status(ctx context.Context, sync string) (*destination.Sta
 }
 
 func (d *Destination) countRows(ctx context.Context, t *destination.TableStatus) error {
-	err := d.conn.QueryRowContext(ctx, "SELECT count(*) FILTER (NOT "+deletedColumn+"), count(*) FILTER ("+deletedColumn+") FROM "+d.name(t.Name)).
-		Scan(&t.Rows, &t.Deleted)
+	err := d.conn.query(ctx, "SELECT count(*) FILTER (NOT "+deletedColumn+"), count(*) FILTER ("+deletedColumn+") FROM "+d.name(t.Name),
+		func(c *chunk) error {
+			t.Rows, t.Deleted = c.int(0, 0), c.int(1, 0)
+			return nil
+		})
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{stageName(t.Name), seenName(t.Name)} {
-		have, err := d.columns(ctx, name)
-		if err != nil {
+	p := preparedTable{Table: &row.Table{Name: t.Name}}
+	if err := d.findStage(ctx, &p); err != nil {
+		return err
+	}
+	if p.staged {
+		if t.Staged, err = d.count(ctx, "SELECT count(*) FROM "+d.name(stageName(t.Name))); err != nil {
 			return err
 		}
-		if have == nil {
-			continue
-		}
-		n, err := d.count(ctx, "SELECT count(*) FROM "+d.name(name))
+	}
+	if p.noted {
+		n, err := d.countSeen(ctx, t.Name)
 		if err != nil {
 			return err
 		}
@@ -125,29 +132,24 @@ func (d *Destination) countRows(ctx context.Context, t *destination.TableStatus)
 
 // Reset forgets the position of a sync and drops what it staged.
 func (d *Destination) Reset(ctx context.Context, sync string) error {
-	rows, err := d.conn.QueryContext(ctx, `SELECT table_name FROM duckdb_tables()
-		WHERE database_name = current_database() AND schema_name = ?
-		AND (starts_with(table_name, '_keylift_stage_') OR starts_with(table_name, '_keylift_seen_'))`, d.o.Schema)
-	if err != nil {
-		return fmt.Errorf("reset sync %q: %w", sync, err)
-	}
 	todo := []string{"DELETE FROM " + d.name(syncTable)}
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return errors.Join(err, rows.Close())
+	err := d.conn.query(ctx, `SELECT table_name FROM duckdb_tables()
+		WHERE database_name = current_database() AND schema_name = ?
+		AND (starts_with(table_name, '_keylift_stage_') OR starts_with(table_name, '_keylift_seen_'))`, func(c *chunk) error {
+		for i := range c.rows {
+			todo = append(todo, "DROP TABLE "+d.name(c.text(0, i)))
 		}
-		todo = append(todo, "DROP TABLE "+d.name(name))
+		return nil
+	}, d.o.Schema)
+	if err == nil {
+		err = d.inTransaction(ctx, todo)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("reset sync %q: %w", sync, err)
-	}
-	if err := d.inTransaction(ctx, todo); err != nil {
+	if err != nil {
 		return fmt.Errorf("reset sync %q: %w", sync, err)
 	}
 	d.forget()
 	for _, t := range d.tables {
-		t.staged = false
+		t.staged, t.noted = false, false
 	}
 	return nil
 }

@@ -15,8 +15,9 @@ import (
 type tx struct {
 	d    *Destination
 	sync string
-	open map[*preparedTable]*appenders
-	done bool // committed or rolled back
+	open map[*preparedTable]*stageAppender
+	rows []int // of the batch at hand that are staged
+	done bool  // committed or rolled back
 }
 
 // Begin starts a transaction.
@@ -31,10 +32,10 @@ func (d *Destination) Begin(ctx context.Context, sync string) (destination.Tx, e
 		}
 		d.known = true
 	}
-	if err := d.exec(ctx, "BEGIN"); err != nil {
+	if err := d.conn.exec(ctx, "BEGIN"); err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
-	return &tx{d: d, sync: sync, open: map[*preparedTable]*appenders{}}, nil
+	return &tx{d: d, sync: sync, open: map[*preparedTable]*stageAppender{}}, nil
 }
 
 // enter makes sure that what is staged belongs to generation.
@@ -67,6 +68,11 @@ func (tx *tx) Stage(ctx context.Context, p row.Position) error {
 		s = &syncRow{}
 	}
 	s.position, s.published, s.started = p, false, tx.d.started
+	for _, t := range tx.d.tables {
+		if err := tx.d.note(ctx, t); err != nil {
+			return fmt.Errorf("note unchanged keys of table %q: %w", t.Name, err)
+		}
+	}
 	if err := tx.commit(ctx, s); err != nil {
 		return fmt.Errorf("commit staged rows: %w", err)
 	}
@@ -82,7 +88,7 @@ func (tx *tx) commit(ctx context.Context, s *syncRow) error {
 	if err := tx.d.writeSync(ctx, tx.sync, s); err != nil {
 		return err
 	}
-	if err := tx.d.exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+	if err := tx.d.conn.exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
 		return err
 	}
 	tx.done = true
@@ -92,7 +98,7 @@ func (tx *tx) commit(ctx context.Context, s *syncRow) error {
 func (tx *tx) closeAppenders(ctx context.Context) error {
 	var errs []error
 	for _, a := range tx.open {
-		errs = append(errs, a.stage.CloseWithCancel(ctx), a.seen.CloseWithCancel(ctx))
+		errs = append(errs, a.close(ctx))
 	}
 	clear(tx.open)
 	return errors.Join(errs...)
@@ -101,8 +107,7 @@ func (tx *tx) closeAppenders(ctx context.Context) error {
 // discard drops the rows that DuckDB has not been handed yet.
 func (tx *tx) discard() {
 	for _, a := range tx.open {
-		_ = a.stage.Clear()
-		_ = a.seen.Clear()
+		a.clear()
 	}
 	_ = tx.closeAppenders(context.Background())
 }
@@ -116,15 +121,13 @@ func (tx *tx) Rollback() error {
 	tx.discard()
 	tx.d.forget()
 	// A commit that failed has ended the transaction already.
-	if err := tx.d.exec(context.Background(), "ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction is active") {
+	if err := tx.d.conn.exec(context.Background(), "ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction is active") {
 		return fmt.Errorf("roll back: %w", err)
 	}
 	for _, t := range tx.d.tables {
-		have, err := tx.d.columns(context.Background(), stageName(t.Name))
-		if err != nil {
+		if err := tx.d.findStage(context.Background(), t); err != nil {
 			return fmt.Errorf("roll back: %w", err)
 		}
-		t.staged = have != nil
 	}
 	return nil
 }
@@ -133,6 +136,6 @@ func (tx *tx) Rollback() error {
 func (d *Destination) forget() {
 	d.known, d.generation, d.started = false, 0, time.Time{}
 	for _, t := range d.tables {
-		*t = preparedTable{Table: t.Table, columns: t.columns, staged: t.staged}
+		*t = preparedTable{Table: t.Table, columns: t.columns, staged: t.staged, noted: t.noted}
 	}
 }
