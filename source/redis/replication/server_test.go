@@ -63,12 +63,6 @@ func (c *client) do(args ...string) any {
 	return reply
 }
 
-// line does a command that is written with spaces, "" and "N" for quoted words.
-func (c *client) line(line string) any {
-	c.tb.Helper()
-	return c.do(words(line)...)
-}
-
 // words splits a line at spaces; what is in single quotes stays together.
 func words(line string) []string {
 	var list []string
@@ -223,41 +217,88 @@ func (s *stream) readTo(offset int64, f func(*Command)) {
 	}
 }
 
-// A keyspace is all that a server holds: by database and key, its DUMP and expiry.
+// A keyspace is all that a server holds, by database and key.
 type keyspace map[int]map[string]content
 
+// A content is a string, marked as such, or else a DUMP; and its expiry, 0 for none.
 type content struct {
-	dump    string
+	value   string
 	expires int64
 }
 
-// keyspaceOf reads a server's keyspace. A key that expires meanwhile is left out.
+func textContent(value string, expires int64) content { return content{"text: " + value, expires} }
+
+// keyspaceOf reads a server's keyspace.
 func keyspaceOf(c *client, databases int) keyspace {
 	c.tb.Helper()
 	k := keyspace{}
 	for database := range databases {
-		c.do("SELECT", strconv.Itoa(database))
-		keys, _ := c.do("KEYS", "*").([]any)
-		for _, key := range keys {
-			name, _ := key.(string)
-			if content, ok := contentOf(c, name); ok {
-				k.put(database, name, content)
-			}
-		}
+		k.read(c, database)
 	}
 	return k
 }
 
-// contentOf reads a key of the selected database.
-func contentOf(c *client, key string) (content, bool) {
+// read reads a database.
+func (k keyspace) read(c *client, database int) {
+	c.tb.Helper()
+	c.do("SELECT", strconv.Itoa(database))
+	delete(k, database)
+	keys, _ := c.do("KEYS", "*").([]any)
+	for _, key := range keys {
+		name, _ := key.(string)
+		k.readKey(c, database, name)
+	}
+}
+
+// readKey reads a key of the database, which is selected.
+func (k keyspace) readKey(c *client, database int, key string) {
 	c.tb.Helper()
 	c.do("MULTI")
 	c.do("DUMP", key)
 	c.do("PEXPIRETIME", key)
-	both, _ := c.do("EXEC").([]any)
-	dump, ok := both[0].(string)
-	expires, _ := both[1].(int64)
-	return content{dump, expires}, ok
+	c.do("GET", key)
+	replies, _ := c.do("EXEC").([]any)
+	dump, exists := replies[0].(string)
+	expires, _ := replies[1].(int64)
+	text, isText := replies[2].(string)
+	switch expires = max(expires, 0); {
+	case !exists:
+		delete(k[database], key)
+	case isText:
+		k.put(database, key, textContent(text, expires))
+	default:
+		k.put(database, key, content{dump, expires})
+	}
+}
+
+// apply applies what a window tells; what is to be reread is read now.
+func (k keyspace) apply(c *client, changes *Changes) {
+	c.tb.Helper()
+	if changes.Lost != "" {
+		c.tb.Errorf("the window lost track: %s", changes.Lost)
+	}
+	if changes.Flushed {
+		clear(k)
+	}
+	for _, d := range changes.Databases {
+		switch {
+		case d.Flushed:
+			delete(k, d.Database)
+		case d.Swapped:
+			k.read(c, d.Database)
+		}
+		c.do("SELECT", strconv.Itoa(d.Database))
+		for _, change := range d.Keys {
+			switch change.Outcome {
+			case Gone:
+				delete(k[d.Database], change.Key)
+			case Text:
+				k.put(d.Database, change.Key, textContent(string(change.Value), change.ExpiresAt))
+			case Reread:
+				k.readKey(c, d.Database, change.Key)
+			}
+		}
+	}
 }
 
 func (k keyspace) put(database int, key string, c content) {
