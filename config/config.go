@@ -23,7 +23,8 @@ type Config struct {
 	KeyPatterns     []string // Redis globs; a key that matches any is read
 	ExcludePatterns []string // Redis globs; a key that matches any is not
 	Types           []string // type names as the table has them; nil reads all
-	Mode            string   // "auto" or "scan"
+	Mode            string   // "auto", "scan" or "rdb"
+	RDBFile         string   // path, or "-" for standard input; set where Mode is "rdb"
 	BatchSize       int      // keys
 	Fast            bool
 	BigKeyBytes     int64

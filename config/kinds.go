@@ -148,7 +148,7 @@ func alternatives(names []string) string {
 }
 
 var modes = func() kind[string] {
-	k := oneOf("auto", "scan")
+	k := oneOf("auto", "scan", "rdb")
 	known := k.parse
 	k.parse = func(n node) (string, error) {
 		if n.text == "replica" {
@@ -158,6 +158,14 @@ var modes = func() kind[string] {
 	}
 	return k
 }()
+
+// input is the path of a file, or - for standard input. Whether it is there is
+// seen when it is read.
+var input = kind[string]{
+	allowed: "the path of a file, or - for standard input",
+	schema:  map[string]any{"type": "string"},
+	parse:   textOf,
+}
 
 // pemFile is the path of a file that is there.
 var pemFile = kind[string]{

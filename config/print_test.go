@@ -36,6 +36,7 @@ key_pattern: ["a$$b","c:*"]                # key_pattern in line 2
 exclude_pattern: ""                        # default
 types: ""                                  # default
 mode: "auto"                               # default
+rdb_file: ""                               # default
 batch_size: 7                              # batch_size in line 5
 fast: true                                 # --fast
 big_key_bytes: "16MiB"                     # default

@@ -134,8 +134,12 @@ var settings = []setting{
 		value:   bind(types, func(c *Config) *[]string { return &c.Types }),
 	},
 	{
-		Setting: Setting{Key: "mode", Group: reading, Default: "auto", Doc: "How the server is read: `scan` by SCAN, which any server allows; `auto` chooses, and says which and why."},
+		Setting: Setting{Key: "mode", Group: reading, Default: "auto", Doc: "How keys are read: `scan` by SCAN, which any server allows; `rdb` from `rdb_file`; `auto` chooses, and says which and why."},
 		value:   bind(modes, func(c *Config) *string { return &c.Mode }),
+	},
+	{
+		Setting: Setting{Key: "rdb_file", Group: reading, Example: "/var/backups/dump.rdb", Doc: "An RDB file to read in place of a server, or `-` for standard input. Rows of keys that an earlier file held and this one does not are deleted."},
+		value:   bind(input, func(c *Config) *string { return &c.RDBFile }),
 	},
 	{
 		Setting: Setting{Key: "batch_size", Group: reading, Default: "100", Doc: "Keys asked for in one round trip. More is faster and holds up the server's other clients for longer."},

@@ -7,7 +7,8 @@ func (l *loader) validate(c *Config, all layer) {
 		_, ok := all[key]
 		return ok
 	}
-	if l.needServer && !given("host") && !given("url") {
+	l.validateFile(c, all)
+	if l.needServer && !given("host") && !given("url") && c.Mode != "rdb" {
 		l.mistakes = append(l.mistakes, mistake{wholeAt, "host is missing: name the server in host, or give its whole address in url"})
 	}
 	if c.TLS.Enabled && c.Socket != "" {
@@ -33,5 +34,19 @@ func (l *loader) validate(c *Config, all layer) {
 	if c.Fast && !given("batch_size") {
 		c.BatchSize = fastBatch
 		c.origins["batch_size"] = "fast"
+	}
+}
+
+// validateFile checks what goes with an RDB file and what does not.
+func (l *loader) validateFile(c *Config, all layer) {
+	file, given := all["rdb_file"]
+	switch {
+	case given && c.Mode == "auto":
+		c.Mode = "rdb"
+		c.origins["mode"] = "rdb_file"
+	case given && c.Mode != "rdb":
+		l.wrong(file, "is given, but mode is %s: set mode to rdb, or remove it", c.Mode)
+	case !given && c.Mode == "rdb":
+		l.wrong(all["mode"], "is rdb, but rdb_file is missing: name the file in rdb_file, or - for standard input")
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"os"
 
 	"github.com/keylift/keylift/config"
+	"github.com/keylift/keylift/selection"
 	"github.com/keylift/keylift/source"
+	"github.com/keylift/keylift/source/rdbfile"
 	"github.com/keylift/keylift/source/redis"
 )
 
@@ -22,6 +24,15 @@ const SourceShare = 8
 // Source makes the source that cfg describes. It does not connect yet. logKeys
 // lets logs name keys. The error is a *config.Error where a file is wrong.
 func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, error) {
+	if cfg.Mode == "rdb" {
+		return rdbfile.Open(rdbfile.Options{
+			Path: cfg.RDBFile, Input: os.Stdin,
+			Databases: cfg.Databases.Numbers, AllDatabases: cfg.Databases.All,
+			Filter: selection.Filter{Patterns: cfg.KeyPatterns, Exclude: cfg.ExcludePatterns, Types: cfg.Types},
+			Table:  cfg.TableName, MaxValueBytes: cfg.MaxValueBytes, MemoryBytes: cfg.MemoryLimit / SourceShare,
+			Logger: log, LogKeys: logKeys,
+		})
+	}
 	network, address := cfg.Address()
 	o := redis.Options{
 		Network: network, Address: address,
