@@ -9,11 +9,12 @@ PACKAGES ?= ./...
 LINKED = $(shell go list -test -f '{{.ImportPath}} {{join .Deps " "}}' ./... | sed -n '/duckdb-go/s/\.test .*//p')
 RACED = $(filter-out $(LINKED),$(shell go list ./...))
 
-.PHONY: build demo test linked check fmt vet lint race fuzz bench tools clean
+.PHONY: build demo test linked check fmt vet lint race fuzz bench proto tools clean
 
-build: ## bin/keylift
+build: ## bin/keylift, and bin/server: the Fivetran connector, static and without DuckDB
 	@scripts/need go g++
 	go build -ldflags '-X main.version=$(VERSION)' -o bin/keylift ./cmd/keylift
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/server ./cmd/server
 
 demo: build ## a small game world in a real server, synced twice into warehouse.db
 	@scripts/need redis-server || true
@@ -50,6 +51,10 @@ fuzz: ## every fuzz test, about 30 seconds in all
 bench: build ## the benchmark: ceilings and keylift in one run
 	@scripts/need redis-server
 	go run ./bench
+
+proto: ## the code generated from protocol/fivetran/sdk/connector.proto
+	@scripts/need go
+	cd tools && go run ./protogen ../protocol/fivetran/sdk connector.proto
 
 tools: bin/gofumpt bin/golangci-lint
 

@@ -34,11 +34,17 @@ func (r *run) write(ctx context.Context, b *row.Batch) error {
 	case row.Changes, row.Snapshot:
 		return r.publish(ctx, b)
 	default:
-		if r.rowsSince >= r.o.CheckpointRows && time.Since(r.lastCommit) >= r.o.CheckpointEvery {
+		if r.due(time.Since(r.lastCommit)) {
 			return r.stage(ctx)
 		}
 	}
 	return nil
+}
+
+// due reports whether a checkpoint is due when the last one is so long ago.
+func (r *run) due(since time.Duration) bool {
+	enough := r.rowsSince >= r.o.CheckpointRows && since >= r.o.CheckpointEvery
+	return enough || r.o.CheckpointWithin > 0 && since >= r.o.CheckpointWithin
 }
 
 func (r *run) begin(ctx context.Context) (err error) {

@@ -275,3 +275,15 @@ func TestRun_interruptedWaiting(t *testing.T) {
 		}
 	})
 }
+
+// Where few keys match, checkpoints come by time.
+func TestRun_checkpointWithin(t *testing.T) {
+	for within, want := range map[time.Duration]int{0: 0, time.Hour: 0, 1: 3} {
+		d := memory.New(memory.Options{})
+		o := options(&script{server: "one", batches: keys(4, 5, "a")}, d)
+		o.CheckpointRows, o.CheckpointWithin = 1000, within
+		if sum := run(t, o, nil); sum.Checkpoints != want {
+			t.Errorf("within %s: %d checkpoints, want %d", within, sum.Checkpoints, want)
+		}
+	}
+}

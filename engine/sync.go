@@ -29,6 +29,8 @@ type Options struct {
 	// CheckpointEvery has passed since the last one.
 	CheckpointRows  int64
 	CheckpointEvery time.Duration
+	// CheckpointWithin makes one due after that time, however few the rows; 0: none.
+	CheckpointWithin time.Duration
 	// RetryFor is how long a source that does not answer is asked again.
 	RetryFor time.Duration
 	Logger   *slog.Logger

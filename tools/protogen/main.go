@@ -66,7 +66,7 @@ func compile(ctx context.Context, folder, file string) (*pluginpb.CodeGeneratorR
 	}
 	request := &pluginpb.CodeGeneratorRequest{
 		FileToGenerate: []string{file},
-		Parameter:      proto.String("paths=source_relative"),
+		Parameter:      new("paths=source_relative"),
 	}
 	for _, f := range files {
 		request.ProtoFile = append(request.ProtoFile, withImports(f)...)
