@@ -77,7 +77,7 @@ var writeCases = []writeCase{
 	{"rpoplpush", "RPUSH a x y", "RPOPLPUSH a b", "a b"},
 	{"blpop", "RPUSH b x y", "BLPOP a b 1", "b"},
 	{"brpop", "RPUSH b x y", "BRPOP a b 1", "b"},
-	{"blmove", "RPUSH a x y", "BLMOVE a b LEFT LEFT 1", "a b"},
+	{"blmove", "RPUSH a x y", "BLMOVE a b RIGHT LEFT 1", "a b"},
 	{"blmpop", "RPUSH b x y", "BLMPOP 1 2 a b RIGHT", "b"},
 	{"brpoplpush", "RPUSH a x y", "BRPOPLPUSH a b 1", "a b"},
 

@@ -72,7 +72,7 @@ func parseEntry(item any) (*entry, error) {
 		return nil, fmt.Errorf("a name is %.60q", fmt.Sprint(fields[0]))
 	}
 	e := &entry{name: strings.ToLower(name)}
-	e.rule = rules[e.name]
+	e.rule = rules[strings.TrimPrefix(e.name, "_")] // RediSearch has each command as _FT… too
 	flags := texts(fields[flagsAt])
 	if len(fields) > specsAt {
 		specs, _ := fields[specsAt].([]any)

@@ -63,11 +63,14 @@ var rules = map[string]rule{
 	"eval": scripts, "evalsha": scripts, "fcall": scripts,
 	"flushdb": flushes, "flushall": flushesAll, "swapdb": swaps,
 
-	// RediSearch: an index may be dropped with the keys in it.
+	// RediSearch: an index may be dropped with the keys in it, and of documents the
+	// index is declared to be the key.
 	"ft.drop": unbounded, "ft.dropindex": unbounded, "ft._dropifx": unbounded, "ft._dropindexifx": unbounded,
+	"ft.add": unbounded, "ft.safeadd": unbounded, "ft.del": unbounded,
 	"ft.create": harmless, "ft._createifnx": harmless, "ft.alter": harmless, "ft._alterifnx": harmless,
 	"ft.aliasadd": harmless, "ft._aliasaddifnx": harmless, "ft.aliasdel": harmless, "ft._aliasdelifx": harmless,
 	"ft.aliasupdate": harmless, "ft.dictadd": harmless, "ft.dictdel": harmless, "ft.synupdate": harmless,
+	"ft.synadd": harmless, "ft.synforceupdate": harmless,
 }
 
 // A touch is a Change in a database, whose bytes are the command's.

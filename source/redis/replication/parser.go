@@ -231,7 +231,7 @@ func (p *Parser) nextInPieces() (found bool, err error) {
 		p.command.Args = nil
 	}
 	p.arena, p.command.Args, p.command.Cut = p.arena[:0], p.command.Args[:0], 0
-	for i := int64(0); i < n; i++ {
+	for range n {
 		if err := p.argument(); err != nil {
 			return false, err
 		}

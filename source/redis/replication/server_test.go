@@ -220,7 +220,9 @@ func (s *stream) readTo(offset int64, f func(*Command)) {
 // A keyspace is all that a server holds, by database and key.
 type keyspace map[int]map[string]content
 
-// A content is a string, marked as such, or else a DUMP; and its expiry, 0 for none.
+// A content is a string or the sorted members of a set, marked as such, or else a
+// DUMP; and its expiry, 0 for none. (The order in which DUMP lists a set changes
+// when it is read.)
 type content struct {
 	value   string
 	expires int64
@@ -257,15 +259,20 @@ func (k keyspace) readKey(c *client, database int, key string) {
 	c.do("DUMP", key)
 	c.do("PEXPIRETIME", key)
 	c.do("GET", key)
+	c.do("SMEMBERS", key)
 	replies, _ := c.do("EXEC").([]any)
 	dump, exists := replies[0].(string)
 	expires, _ := replies[1].(int64)
 	text, isText := replies[2].(string)
+	members, isSet := replies[3].([]any)
 	switch expires = max(expires, 0); {
 	case !exists:
 		delete(k[database], key)
 	case isText:
 		k.put(database, key, textContent(text, expires))
+	case isSet:
+		slices.SortFunc(members, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		k.put(database, key, content{fmt.Sprintf("set: %q", members), expires})
 	default:
 		k.put(database, key, content{dump, expires})
 	}
