@@ -108,6 +108,8 @@ func (d *Destination) attach(ctx context.Context) error {
 		ctx,
 		attach+" (ROW_GROUP_SIZE "+strconv.Itoa(rowGroup)+")",
 		"USE "+catalog,
+		// Compressing texts takes more than all else that is done with a row.
+		"SET disabled_compression_methods = 'fsst,dictionary,dict_fsst,zstd'",
 		"PRAGMA disable_checkpoint_on_shutdown",
 		"CREATE SCHEMA IF NOT EXISTS "+catalog+"."+quote(d.o.Schema),
 		"CREATE TABLE IF NOT EXISTS "+d.name(syncTable)+syncColumns,

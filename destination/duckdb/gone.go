@@ -16,16 +16,15 @@ func (p *publication) findGone(ctx context.Context) (bool, error) {
 	if d.o.Deletes == destination.IgnoreDeletes || !unmet && !t.deletes {
 		return false, nil
 	}
-	if err := d.conn.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_gone (id BIGINT)"); err != nil {
-		return false, err
-	}
 	if unmet {
 		if err := p.findUnmet(ctx); err != nil {
 			return false, err
 		}
+	} else if err := d.conn.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_gone (id BIGINT)"); err != nil {
+		return false, err
 	}
 	staged := "SELECT t.rowid FROM " + p.table() + " t JOIN " + p.stage() + " s ON " + sameKey(t.Table, "s", "t")
-	if unmet && t.staged && t.index.full {
+	if unmet && t.staged && t.index.full() {
 		if err := d.conn.exec(ctx, "DELETE FROM temp._keylift_gone WHERE id IN ("+staged+")"); err != nil {
 			return false, err
 		}
@@ -39,36 +38,10 @@ func (p *publication) findGone(ctx context.Context) (bool, error) {
 // findUnmet lists the rows within scope whose keys were neither seen nor staged, as
 // far as the index knows.
 func (p *publication) findUnmet(ctx context.Context) error {
-	d, t := p.d, p.t
-	r := newRowReader(t.Table, func(c int) bool { return c < t.Keys || t.Columns[c].InScope }, "rowid")
-	b := row.NewBatch(t.Table)
-	defer b.Release()
-	a, err := d.conn.newAppender("temp", "main", "_keylift_gone")
-	if err != nil {
-		return err
-	}
-	var unmet []int64
-	err = d.scan(ctx, t.Name, "NOT "+deletedColumn, r, func(c *chunk) error {
-		r.appendTo(b, c)
-		ids := values[int64](&c.columns[len(r.read)], c.rows)
-		unmet = unmet[:0]
-		for i, id := range ids {
-			if !t.index.find(b.HashKey(i)).is(isSeen|isStaged|isKept) && p.scope(b, i) {
-				unmet = append(unmet, id)
-			}
-		}
-		b.DropRow(0)
-		if len(unmet) == 0 {
-			return nil
-		}
-		return a.append(len(unmet), func(to *chunk) { copy(values[int64](&to.columns[0], len(unmet)), unmet) })
+	r := newRowReader(p.t.Table, func(c int) bool { return c < p.t.Keys || p.t.Columns[c].InScope }, "rowid")
+	return p.d.listRows(ctx, "_keylift_gone", p.t.Name, "NOT "+deletedColumn, r, func(b *row.Batch, i int) bool {
+		return !p.t.index.find(b.HashKey(i)).is(isSeen|isStaged|isKept) && p.scope(b, i)
 	})
-	if err != nil {
-		a.clear()
-		a.destroy()
-		return err
-	}
-	return a.close(ctx)
 }
 
 // deleteGone marks or removes the rows whose keys are gone.

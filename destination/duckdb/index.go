@@ -9,8 +9,10 @@ import "math/bits"
 type index struct {
 	slots []slot // open addressing, linear probing
 	used  int
-	most  int  // slots at most
-	full  bool // some keys found no place
+	most  int // slots at most
+	// beyond is a filter of the keys that found no place: of the bits that their
+	// hashes choose, all are set. nil if there are none.
+	beyond []uint64
 }
 
 // A slot is 16 bytes, for there are millions. A nil slot is that of a key which
@@ -31,8 +33,9 @@ const (
 )
 
 const (
-	slotBytes = 16
-	minSlots  = 1 << 10
+	slotBytes   = 16
+	minSlots    = 1 << 10
+	beyondBytes = 4 << 20
 )
 
 // is reports whether the key has one of some states.
@@ -42,14 +45,6 @@ func (s *slot) is(states uint64) bool { return s != nil && s.key&states != 0 }
 func (s *slot) set(state uint64) {
 	if s != nil {
 		s.key |= state
-	}
-}
-
-// stage says that a row of this content is staged.
-func (s *slot) stage(content uint64) {
-	if s != nil {
-		s.key |= isStaged
-		s.content = content
 	}
 }
 
@@ -70,7 +65,6 @@ func (x *index) add(key uint64) *slot {
 	}
 	if x.used >= len(x.slots)/5*4 {
 		if len(x.slots) == x.most {
-			x.full = true
 			return nil
 		}
 		x.grow()
@@ -112,10 +106,30 @@ func (x *index) grow() {
 	}
 }
 
+// full reports whether some keys found no place.
+func (x *index) full() bool { return x.beyond != nil }
+
+// addBeyond adds a key that found no place. It reports false only if the key was
+// not added before.
+func (x *index) addBeyond(key uint64) bool {
+	if x.beyond == nil {
+		x.beyond = make([]uint64, beyondBytes/8)
+	}
+	const bitsOf = beyondBytes * 8
+	known := true
+	for range 4 {
+		key *= 0x9e3779b97f4a7c15
+		at := key >> 32 % bitsOf
+		known = known && x.beyond[at/64]>>(at%64)&1 == 1
+		x.beyond[at/64] |= 1 << (at % 64)
+	}
+	return known
+}
+
 // outcome returns how many published keys are unchanged, and whether there may be
 // some that are neither that nor staged.
 func (x *index) outcome() (unchanged int64, unmet bool) {
-	unmet = x.full
+	unmet = x.full()
 	for _, s := range x.slots {
 		switch s.key & (isPublished | isStaged | isSeen) {
 		case isPublished | isSeen:

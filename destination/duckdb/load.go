@@ -86,17 +86,15 @@ func (d *Destination) loadStaged(ctx context.Context, t *preparedTable) error {
 		r.appendTo(b, c)
 		hash, deleted := &c.columns[len(r.read)], &c.columns[len(r.read)+1]
 		for i := range c.rows {
-			s := t.index.add(b.HashKey(i))
-			t.repeated = t.repeated || s == nil || s.is(isStaged|isKept)
+			key := b.HashKey(i)
+			s := t.index.add(key)
 			switch {
 			case deleted.isNull(i):
-				t.kept = true
-				s.set(isKept)
+				t.keep(key, s)
 			case values[bool](deleted, c.rows)[i]:
-				t.deletes = true
-				s.stage(0)
+				t.stage(key, s, 0)
 			default:
-				s.stage(contentHash(b, i, values[uint64](hash, c.rows)[i]))
+				t.stage(key, s, contentHash(b, i, values[uint64](hash, c.rows)[i]))
 			}
 		}
 		b.DropRow(0)

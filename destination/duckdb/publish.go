@@ -113,7 +113,7 @@ func (p *publication) run(ctx context.Context) (err error) {
 		return err
 	}
 	p.counts.Unchanged, p.unmet = t.index.outcome()
-	if t.repeated {
+	if len(t.repeated) > 0 {
 		if err := p.dropRepeated(ctx); err != nil {
 			return err
 		}
@@ -131,15 +131,6 @@ func (p *publication) run(ctx context.Context) (err error) {
 
 func (p *publication) table() string { return p.d.name(p.t.Name) }
 func (p *publication) stage() string { return p.d.name(stageName(p.t.Name)) }
-
-// dropRepeated leaves one row of each key in the stage: the last, but an Upsert
-// rather than a Keep.
-func (p *publication) dropRepeated(ctx context.Context) error {
-	const deleted = deletedColumn
-	return p.d.conn.exec(ctx, "DELETE FROM "+p.stage()+" WHERE rowid NOT IN (SELECT CASE WHEN arg_max("+deleted+", rowid)"+
-		" THEN max(rowid) ELSE coalesce(max(rowid) FILTER ("+deleted+" IS NOT NULL), max(rowid)) END"+
-		" FROM "+p.stage()+" GROUP BY "+keys(p.t.Table, "")+")")
-}
 
 // rename puts the stage in the place of the empty table.
 func (p *publication) rename(ctx context.Context) (err error) {

@@ -15,11 +15,11 @@ type preparedTable struct {
 	staged  bool     // the stage is there
 	noted   bool     // the table of seen keys is there
 
-	index    *index // nil until load
-	seen     []byte // hashes of keys found unchanged, that are not noted yet
-	repeated bool   // a key may have more than one staged row
-	kept     bool   // some staged rows mark keys set aside
-	deletes  bool   // some staged rows mark deletes
+	index    *index              // nil until load
+	seen     []byte              // hashes of keys found unchanged, that are not noted yet
+	repeated map[uint64]struct{} // hashes of keys that may have more than one staged row, see mostRepeated
+	kept     bool                // some staged rows mark keys set aside
+	deletes  bool                // some staged rows mark deletes
 }
 
 // The stage of a table is a table beside it with the same columns, where
@@ -31,6 +31,10 @@ func stageName(table string) string { return "_keylift_stage_" + table }
 func seenName(table string) string { return "_keylift_seen_" + table }
 
 const hashBytes = 8
+
+// mostRepeated is how many keys with more than one staged row are told apart from
+// the others. With more than that, any may be one.
+const mostRepeated = 1 << 17
 
 // Write stages the rows of b that the published table does not hold already.
 func (tx *tx) Write(ctx context.Context, b *row.Batch) error {
@@ -65,13 +69,9 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 			if s.is(isSeen) || s.is(isStaged) && s.content != 0 || s.is(isKept) && !s.is(isStaged) {
 				continue
 			}
-			t.kept = true
-			t.repeated = t.repeated || s == nil || s.is(isStaged)
-			s.set(isKept)
+			t.keep(key, s)
 		case row.Delete:
-			t.deletes = true
-			t.repeated = t.repeated || s == nil || s.is(isStaged|isKept)
-			s.stage(0)
+			t.stage(key, s, 0)
 		default:
 			content := contentHash(b, i, b.Hash[i])
 			if s.is(isPublished|isStaged) && s.content == content && !s.is(isKept) {
@@ -81,8 +81,7 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 				}
 				continue
 			}
-			t.repeated = t.repeated || s == nil || s.is(isStaged|isKept)
-			s.stage(content)
+			t.stage(key, s, content)
 		}
 		tx.rows = append(tx.rows, i)
 	}
@@ -94,6 +93,34 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 		return err
 	}
 	return a.write(ctx, b, tx.rows, tx.d.started)
+}
+
+// stage says that a row of this content is staged for a key, 0 for a delete. s is
+// the key's slot.
+func (t *preparedTable) stage(key uint64, s *slot, content uint64) {
+	t.repeat(key, s)
+	t.deletes = t.deletes || content == 0
+	if s != nil {
+		s.key |= isStaged
+		s.content = content
+	}
+}
+
+// keep says that a key is staged as one set aside.
+func (t *preparedTable) keep(key uint64, s *slot) {
+	t.repeat(key, s)
+	t.kept = true
+	s.set(isKept)
+}
+
+// repeat says that there is one more staged row of a key.
+func (t *preparedTable) repeat(key uint64, s *slot) {
+	if len(t.repeated) <= mostRepeated && (s.is(isStaged|isKept) || s == nil && t.index.addBeyond(key)) {
+		if t.repeated == nil {
+			t.repeated = map[uint64]struct{}{}
+		}
+		t.repeated[key] = struct{}{}
+	}
 }
 
 // contentHash hashes all that makes row i changed: hash, which is its
