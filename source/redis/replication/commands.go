@@ -37,9 +37,10 @@ type spec struct {
 }
 
 // ParseCommands reads the reply to COMMAND, in RESP2 or RESP3: arrays and sets as
-// []any, maps as map[string]any, strings as string, integers as int64. That is
-// what rueidis' RedisMessage.ToAny returns. The table has to be read again when
-// the server was another one before (restart, failover) or loaded a module.
+// []any, maps as map[string]any, strings as string, integers as int64. The
+// table has to be read again when the server is another one (restart, failover) and
+// with every snapshot: modules are loaded meanwhile, and commands unknown before
+// are why a Window loses track.
 func ParseCommands(reply any) (*Commands, error) {
 	list, ok := reply.([]any)
 	if !ok || len(list) == 0 {

@@ -16,7 +16,7 @@ const (
 		"function(keys, args) return redis.call('SET', keys[1], args[1]) end)"
 )
 
-// TestWindow runs every case of every writing command on a real server.
+// TestWindow_everyWriteCommand runs every case of every writing command on a real server.
 func TestWindow_everyWriteCommand(t *testing.T) {
 	server := testserver.Redis(t, testserver.Options{Args: []string{
 		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600",

@@ -110,10 +110,6 @@ func NewParser(r io.Reader, from Position, hold int) *Parser {
 	return &Parser{r: bufio.NewReaderSize(r, min(hold/64, maxBuffer)), position: from, hold: hold}
 }
 
-// Buffered returns the number of bytes that were read and not yet parsed: when it
-// is 0, Next waits for the server.
-func (p *Parser) Buffered() int { return p.r.Buffered() }
-
 // Next returns the next command, also those that change nothing (PING, SELECT).
 // The error is io.EOF at the end between commands, io.ErrUnexpectedEOF within one,
 // a *SyntaxError, or that of the reader; then a new Parser may read on from the

@@ -46,21 +46,12 @@ func NewWindow(commands *Commands, from Position, limit int, keep func(database 
 	}
 }
 
-// SetCommands gives the window the table of another server, for the commands that
-// are added from now on.
-func (w *Window) SetCommands(commands *Commands) { w.commands = commands }
-
 // Whole reports whether the window may be drained: it ends outside of any
 // transaction. A transaction arrives in one piece, so it is worth waiting for.
 func (w *Window) Whole() bool { return !w.open }
 
 // Full reports whether the window takes its limit: drain it when it is Whole.
 func (w *Window) Full() bool { return w.bytes >= w.limit }
-
-// Empty reports whether nothing changed; the position may have moved on.
-func (w *Window) Empty() bool {
-	return w.lost == "" && !w.flushedAll && len(w.databases) == 0
-}
 
 // Position returns where to read on once everything up to it is drained and
 // durable: after the last command outside of a transaction, or the last EXEC. A
