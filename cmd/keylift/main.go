@@ -136,7 +136,7 @@ permitted, 4 done with keys set aside, 130 interrupted (the next run resumes).`,
 	})
 	root.AddCommand(
 		newSync(c), newCheck(c), newPreview(c), newStatus(c), newVerify(c),
-		newState(c), newConfig(c), newServe(c), newDemo(c), newVersion(c),
+		newState(c), newConfig(c), newServe(c), newFivetran(c), newDemo(c), newVersion(c),
 	)
 	return root
 }
