@@ -38,6 +38,8 @@ func runChild(ctx context.Context) error {
 		keys, err = readRoundTrips(ctx, address)
 	case "read":
 		keys, err = readKeylift(ctx, address, args)
+	case "drop":
+		keys, err = readFivetran(ctx, address, args)
 	case "get", "fill":
 		d, err := parseDataset(args)
 		if err != nil {

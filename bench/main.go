@@ -47,19 +47,20 @@ func main() {
 
 // A bench is one run of the benchmark.
 type bench struct {
-	data    dataset
-	rounds  int
-	rtt     time.Duration
-	big     bool
-	only    []string // names of measurements; empty: all
-	program string   // keylift
-	self    string   // this program, for children
-	dir     string   // for files, removed at the end
-	server  *server
-	version string // of the server
-	python  bool   // the reference connector's client library is there
-	results map[string][]sample
-	bigKey  *bigResult
+	data      dataset
+	rounds    int
+	rtt       time.Duration
+	big       bool
+	only      []string // names of measurements; empty: all
+	program   string   // keylift
+	connector string   // the Fivetran connector
+	self      string   // this program, for children
+	dir       string   // for files, removed at the end
+	server    *server
+	version   string // of the server
+	python    bool   // the reference connector's client library is there
+	results   map[string][]sample
+	bigKey    *bigResult
 }
 
 func runBench(ctx context.Context) (err error) {
@@ -72,6 +73,7 @@ func runBench(ctx context.Context) (err error) {
 	flag.BoolVar(&b.big, "big", false, "also sync a sorted set of two million members")
 	flag.StringVar(&only, "only", "", "make only these `measurements`, of "+strings.Join(names(), ", "))
 	flag.StringVar(&b.program, "keylift", "bin/keylift", "the keylift `program` to measure")
+	flag.StringVar(&b.connector, "connector", "bin/server", "the Fivetran connector, a `program`, to measure")
 	flag.Parse()
 	if flag.NArg() > 0 || b.data.keys < 1000 || b.rounds < 1 {
 		return errors.New("usage: bench [flags]; -keys is 1000 or more, -rounds 1 or more; see bench -help")
@@ -88,8 +90,13 @@ func runBench(ctx context.Context) (err error) {
 	if b.program, err = filepath.Abs(b.program); err != nil {
 		return err
 	}
-	if _, err := os.Stat(b.program); err != nil {
-		return fmt.Errorf("no keylift to measure: %w; run make build first", err)
+	if b.connector, err = filepath.Abs(b.connector); err != nil {
+		return err
+	}
+	for _, program := range []string{b.program, b.connector} {
+		if _, err := os.Stat(program); err != nil {
+			return fmt.Errorf("no keylift to measure: %w; run make build first", err)
+		}
 	}
 	if b.self, err = os.Executable(); err != nil {
 		return err
@@ -155,6 +162,8 @@ var measurements = []measurement{
 	{"redis-py", redisPy},
 	{"read", child("read", "100")},
 	{"read-fast", child("read", "1000")},
+	{"fivetran", fivetran("100")},
+	{"fivetran-1000", fivetran("1000")},
 	{"first", firstSync()},
 	{"unchanged", unchangedSync()},
 	{"changed", changedSync},
