@@ -28,7 +28,8 @@ func (b *Batch) HashRow(i int) uint64 {
 	return finish(h)
 }
 
-// HashKey returns a 64-bit hash of row i's primary key. It is not stored.
+// HashKey returns a 64-bit hash of row i's primary key, equal in every process.
+// Destinations store it at the most while a snapshot is under way.
 func (b *Batch) HashKey(i int) uint64 {
 	h := mixB
 	for c := range b.Table.Keys {

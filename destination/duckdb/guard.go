@@ -23,10 +23,6 @@ const (
 	guardSuffix = ".guard"
 	guardMagic  = "keylift guard 1\n"
 	headerBytes = 3 * 4096
-
-	// walBytes is the size of the log at which a run does not wait for its end to
-	// make a checkpoint.
-	walBytes = 1 << 30
 )
 
 // checkpoint moves what the log holds into the file, if it holds at least so many bytes.

@@ -76,7 +76,8 @@ func (tx *tx) Stage(ctx context.Context, p row.Position) error {
 	if err := tx.commit(ctx, s); err != nil {
 		return fmt.Errorf("commit staged rows: %w", err)
 	}
-	return tx.d.checkpoint(context.WithoutCancel(ctx), walBytes)
+	// What the log holds fills memory too.
+	return tx.d.checkpoint(context.WithoutCancel(ctx), tx.d.o.MemoryBytes/2)
 }
 
 // commit hands all rows to DuckDB and commits them with the position. From the
