@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -25,10 +24,10 @@ const (
 	chunkBytes    = 512 << 10 // about what a chunk of a collection should hold
 	pieceBytes    = 1 << 20   // of a string
 	firstElements = 16        // of the first chunk, whose elements may be of any size
-	maxElements   = 500       // of a chunk, for the server's sake
+	maxElements   = 300       // of a chunk, for the server's sake
 	maxAhead      = 16        // chunks in flight
 
-	serviceOfChunk = 500 * time.Microsecond // about what the server takes for one
+	serviceOfChunk = 300 * time.Microsecond // about what the server takes for one
 )
 
 // A chunker reads one big key.
@@ -310,14 +309,9 @@ type window struct {
 
 // readWindows reads chunk after chunk by position until one is not full. Chunks
 // are asked for ahead of their time, as the round trip demands.
-func (c *chunker) readWindows(ctx context.Context, command func(from, to string) []string, take func(resp.Reply) (took int, err error)) (err error) {
+func (c *chunker) readWindows(ctx context.Context, command func(from, to string) []string, take func(resp.Reply) (took int, err error)) error {
 	control, many := c.f.r.session.control, c.f.r.source.options.manyDatabases()
-	ahead := make([]window, 0, maxAhead)
-	defer func() {
-		for _, w := range ahead {
-			err = cmp.Or(err, w.pipe.wait())
-		}
-	}()
+	var ahead []window
 	for depth, at := 1, 0; !c.full(); {
 		for len(ahead) < depth {
 			w := window{c.elements, newPipeline()}
@@ -325,15 +319,13 @@ func (c *chunker) readWindows(ctx context.Context, command func(from, to string)
 				w.pipe.add("SELECT", itoa(c.f.page.database))
 			}
 			w.pipe.add(command(itoa(at), itoa(at+w.elements-1))...)
-			if err := control.send(ctx, w.pipe); err != nil {
-				return err
-			}
+			control.send(w.pipe)
 			ahead = append(ahead, w)
 			at += w.elements
 		}
 		w := ahead[0]
 		ahead = ahead[1:]
-		if err := w.pipe.wait(); err != nil {
+		if err := w.pipe.wait(ctx); err != nil {
 			return err
 		}
 		if many {

@@ -18,11 +18,11 @@ type conn struct {
 	net     net.Conn
 	timeout time.Duration // of one read or write
 	replies *resp.Reader
-	free    chan struct{} // holds one for each pipeline in flight
+	idle    chan struct{} // closed when no more pipelines will be answered
 
-	sending sync.Mutex
-	sent    chan *pipeline // in flight, in order
-	idle    chan struct{}  // closed when no more pipelines will be answered
+	mu       sync.Mutex
+	waiting  []*pipeline    // to be sent
+	inFlight chan *pipeline // sent, in order
 }
 
 // dial connects. Up to depth pipelines may be in flight at once, and replies
@@ -45,9 +45,9 @@ func (n *node) dial(ctx context.Context, depth, limit int) (*conn, error) {
 	c := &conn{
 		net:     dialed,
 		timeout: o.IOTimeout,
-		free:    make(chan struct{}, depth),
-		sent:    make(chan *pipeline, depth),
 		idle:    make(chan struct{}),
+
+		inFlight: make(chan *pipeline, depth-1), // beside the one that is being answered
 	}
 	c.replies = resp.NewReader(timedReader{c}, limit)
 	go c.answer()
@@ -64,61 +64,71 @@ func (r timedReader) Read(b []byte) (int, error) {
 	return r.c.net.Read(b)
 }
 
-// answer reads the replies to what is sent.
+// answer reads the replies to what is sent, and sends what waits as soon as there
+// is room for it in flight: the server should not have to wait for who asks.
 func (c *conn) answer() {
 	defer close(c.idle)
 	var err error
-	for p := range c.sent {
+	for p := range c.inFlight {
 		if err == nil {
 			err = c.replies.Read(p.commands, &p.replies)
 		}
-		<-c.free
+		c.sendWaiting()
 		p.done <- err
 	}
 }
 
-// send sends p when there is room for it in flight; the replies come with wait.
-// The error says why p was not sent.
-func (c *conn) send(ctx context.Context, p *pipeline) error {
+// send has p sent when there is room for it in flight; the replies come with wait.
+func (c *conn) send(p *pipeline) {
+	c.mu.Lock()
+	c.waiting = append(c.waiting, p)
+	c.mu.Unlock()
+	c.sendWaiting()
+}
+
+func (c *conn) sendWaiting() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.waiting) > 0 && len(c.inFlight) < cap(c.inFlight) {
+		p := c.waiting[0]
+		c.waiting = append(c.waiting[:0], c.waiting[1:]...)
+		p.sent = time.Now()
+		if p.failed = c.net.SetWriteDeadline(p.sent.Add(c.timeout)); p.failed == nil {
+			_, p.failed = c.net.Write(p.request)
+		}
+		if p.failed != nil {
+			c.abort() // half a command may have been sent
+		}
+		c.inFlight <- p
+	}
+}
+
+// wait waits for the replies to p, which was sent. An error ends the session and
+// leaves p to the connection; error replies are among the replies.
+func (p *pipeline) wait(ctx context.Context) error {
 	select {
-	case c.free <- struct{}{}:
+	case err := <-p.done:
+		return cmp.Or(p.failed, err)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	p.sent = time.Now()
-	if p.failed = c.net.SetWriteDeadline(p.sent.Add(c.timeout)); p.failed == nil {
-		_, p.failed = c.net.Write(p.request)
-	}
-	if p.failed != nil {
-		c.abort() // half a command may have been sent
-	}
-	c.sent <- p
-	return nil
-}
-
-// wait waits for the replies to p, which was sent. An error ends the session;
-// error replies are among the replies.
-func (p *pipeline) wait() error {
-	err := <-p.done
-	return cmp.Or(p.failed, err)
 }
 
 // exchange sends p and waits for the replies.
 func (c *conn) exchange(ctx context.Context, p *pipeline) error {
-	if err := c.send(ctx, p); err != nil {
-		return err
-	}
-	return p.wait()
+	c.send(p)
+	return p.wait(ctx)
 }
 
 // abort breaks the connection off: reads and writes in progress return at once.
 func (c *conn) abort() { _ = c.net.Close() } // nothing was written that could be lost
 
-// close ends the connection, when nobody sends any more.
+// close ends the connection, when nobody sends any more. What waits is forgotten.
 func (c *conn) close() {
 	c.abort()
-	close(c.sent)
+	c.mu.Lock()
+	c.waiting = nil
+	close(c.inFlight)
+	c.mu.Unlock()
 	<-c.idle
 }

@@ -177,7 +177,7 @@ func TestReader_Next_farAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if depth := cap(r.(*reader).session.values.free); depth < 10 {
+	if depth := cap(r.(*reader).session.values.inFlight); depth < 10 {
 		t.Errorf("%d pipelines in flight at a round trip of 4 ms", depth)
 	}
 	if err := r.Close(); err != nil {

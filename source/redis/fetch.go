@@ -32,11 +32,12 @@ type job struct {
 	name  string
 	shape shape
 	way   way
-	typed bool   // its type has been asked for
-	sized bool   // its size has been asked for
-	huge  bool   // single elements of it may be too long to be kept
-	kind  string // its type as TYPE tells it; empty: unknown
-	size  int64  // bytes it takes in the server; 0: unknown
+	guess value.Type // what the last key of its shape was, short too; else Unknown
+	typed bool       // its type has been asked for
+	sized bool       // its size has been asked for
+	huge  bool       // single elements of it may be too long to be kept
+	kind  string     // its type as TYPE tells it; empty: unknown
+	size  int64      // bytes it takes in the server; 0: unknown
 	tries int
 }
 
@@ -110,15 +111,17 @@ func (f *fetcher) read(ctx context.Context, p *page) error {
 func (f *fetcher) guess(key string) job {
 	can := &f.r.session.server.can
 	j := job{name: key, shape: foldShape(key)}
-	kind := f.r.source.shapes.guess(j.shape)
+	j.guess = f.r.source.shapes.guess(j.shape)
 	switch {
-	case !f.r.source.filter.dataType(kind.String()):
-	case kind == value.String && can.getRange:
+	case !f.r.source.filter.dataType(j.guess.String()):
+	case j.guess == value.String && can.getRange:
 		j.way = byRange
-	case kind == value.Hash && can.hRandField:
+	case j.guess == value.Hash && can.hRandField:
 		j.way = byFields
-	case kind == value.List && can.lRange:
+	case j.guess == value.List && can.lRange:
 		j.way = byIndex
+	case can.refused[lengthOf(j.guess)] != "":
+		j.guess = value.Unknown // its elements cannot be counted
 	}
 	if !can.dump && !j.way.guessed() {
 		j.way = byType

@@ -15,6 +15,13 @@ const (
 	manyElements   = 10_000
 )
 
+// sizeSamples is how many elements MEMORY USAGE looks at.
+const sizeSamples = "1"
+
+// counted reports whether it is enough to know that j has few elements: keys of
+// its shape were small before. That costs the server less than MEMORY USAGE.
+func (j *job) counted() bool { return j.guess == value.Set || j.guess == value.SortedSet }
+
 // wantsType reports whether the reading of j depends on its type, which is not
 // known yet: to choose the command, to leave keys out, or to count elements.
 func (f *fetcher) wantsType(j *job) bool {
@@ -33,15 +40,17 @@ func (f *fetcher) wantsSize(j *job) bool {
 
 // addQuestions moves questions into the pipeline.
 func (f *fetcher) addQuestions() {
-	n := max(len(f.questions)-f.r.source.options.BatchSize, 0)
+	n := max(len(f.questions)-f.r.source.options.pipelineKeys(), 0)
 	f.asking = append(f.asking[:0], f.questions[n:]...)
 	f.questions = f.questions[:n]
 	for i := range f.asking {
 		switch j := &f.asking[i]; {
 		case f.wantsType(j):
 			f.pipe.add("TYPE", j.name)
+		case j.counted():
+			f.pipe.add(lengthOf(j.guess), j.name)
 		case f.r.session.server.can.memoryUsage:
-			f.pipe.add("MEMORY", "USAGE", j.name)
+			f.pipe.add("MEMORY", "USAGE", j.name, "SAMPLES", sizeSamples)
 		default:
 			f.pipe.add(lengthOf(kindOf(j.kind)), j.name)
 		}
@@ -61,12 +70,34 @@ func (f *fetcher) answered(j *job) error {
 	if f.wantsType(j) {
 		return f.typeAnswered(j, string(answer), err)
 	}
+	if j.counted() {
+		return f.countAnswered(j, answer, refused)
+	}
 	j.sized = true
 	if !refused {
 		if err := f.sizeAnswered(j, answer); err != nil {
 			return err
 		}
 	}
+	f.push(*j)
+	return nil
+}
+
+// countAnswered takes the number of elements of a key that was small by guess.
+// Where it is not, or of another type, its size is asked for.
+func (f *fetcher) countAnswered(j *job, answer []byte, refused bool) error {
+	few := false
+	if !refused {
+		n, err := strconv.Atoi(string(answer))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil // gone
+		}
+		few = n < fewElements
+	}
+	j.guess, j.sized = value.Unknown, few
 	f.push(*j)
 	return nil
 }

@@ -11,11 +11,10 @@ import (
 	"github.com/keylift/keylift/value"
 )
 
-// A page is full with pageKeys keys or pageBytes of their names, or after
-// pageScans SCAN calls: where few keys match, the cursor must not run far without
-// a place to resume from.
+// A page is full with as many keys as a SCAN call visits or with pageBytes of
+// their names, or after pageScans SCAN calls: where few keys match, the cursor
+// must not run far without a place to resume from.
 const (
-	pageKeys  = 1000
 	pageBytes = 256 << 10
 	pageScans = 32
 )
@@ -34,7 +33,7 @@ func (r *reader) scan(ctx context.Context) error {
 // handAll follows the cursor through every database.
 func (r *reader) handAll(ctx context.Context) error {
 	at := r.start
-	seen := make(map[string]struct{}, pageKeys)
+	seen := make(map[string]struct{}, r.scanKeys())
 	for i, db := range at.Databases {
 		if db < at.Database {
 			continue
@@ -118,7 +117,7 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 			}
 		}
 		at.Cursor = found.cursor
-		if at.Cursor == 0 || len(p.keys) >= pageKeys || bytes >= pageBytes {
+		if at.Cursor == 0 || len(p.keys) >= r.scanKeys() || bytes >= pageBytes {
 			break
 		}
 	}
@@ -180,6 +179,7 @@ func parseScan(reply resp.Reply) (s scanReply, err error) {
 // steps a second, it must visit many.
 const (
 	scanKeysNear = 250
+	scanKeysFar  = 1000
 	nearRTT      = 300 * time.Microsecond // a round trip
 )
 
@@ -187,7 +187,7 @@ func (r *reader) scanKeys() int {
 	if r.session.server.rtt < nearRTT {
 		return scanKeysNear
 	}
-	return pageKeys
+	return scanKeysFar
 }
 
 // serverType returns the type that the server itself can restrict SCAN to.
