@@ -25,6 +25,13 @@ type Options struct {
 	Types    []string // names of types as the data_type column writes them; none: all
 	Table    string   // name of the table; default redis_data
 
+	// Replica: read as a replica does, by PSYNC, and not by SCAN.
+	Replica bool
+	// Follow: with Replica, go on reading changes until the reader is closed, and
+	// hand them on every PublishInterval (default 1 s).
+	Follow          bool
+	PublishInterval time.Duration
+
 	BatchSize     int   // keys of a pipeline; default 100
 	BigKeyBytes   int64 // keys that take more memory in the server are read in chunks; default 16 MiB
 	MaxValueBytes int64 // longer values become NULL; default 100 MiB
@@ -45,6 +52,8 @@ const (
 	DefaultMaxValueBytes = 100 << 20
 	DefaultMemoryBytes   = 64 << 20
 	DefaultTimeout       = 30 * time.Second
+
+	DefaultPublishInterval = time.Second
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -59,6 +68,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MemoryBytes = cmp.Or(o.MemoryBytes, DefaultMemoryBytes)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultTimeout)
 	o.IOTimeout = cmp.Or(o.IOTimeout, DefaultTimeout)
+	o.PublishInterval = cmp.Or(o.PublishInterval, DefaultPublishInterval)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if len(o.Databases) == 0 {
 		o.Databases = []int{0}

@@ -11,6 +11,7 @@ import (
 // with this cursor. A cursor means something to one server process alone.
 type position struct {
 	Version   int    `json:"v"`
+	Mode      string `json:"mode,omitempty"`   // empty: scan
 	RunID     string `json:"run_id,omitempty"` // of the server process; empty: unknown
 	Filter    string `json:"filter"`           // fingerprint of the settings
 	Databases []int  `json:"databases"`        // of this snapshot, ascending
@@ -34,6 +35,9 @@ func parsePosition(token string) (position, error) {
 	var p position
 	if err := json.Unmarshal([]byte(token), &p); err != nil || p.Version != positionVersion {
 		return p, &source.PositionLostError{Reason: "it was written by another version of keylift"}
+	}
+	if p.Mode != "" {
+		return p, &source.PositionLostError{Reason: "it was made in mode " + p.Mode}
 	}
 	return p, nil
 }

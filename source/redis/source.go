@@ -1,6 +1,7 @@
-// Package redis reads one Redis or Valkey server by SCAN: each key whole, at its
+// Package redis reads one Redis or Valkey server. By SCAN: each key whole, at its
 // own moment, by DUMP or by the typed commands, with many pipelines in flight
-// and bounded memory. It shapes keys with package table and decodes them with
+// and bounded memory. Or as a replica: all keys at one moment, then every change
+// from the replication stream. It shapes keys with package table and decodes them with
 // package rdb; where rows go is not its business.
 package redis
 
@@ -19,6 +20,7 @@ type Source struct {
 	node    node
 	table   *row.Table
 	shapes  shapes
+	waiting *linkStart // begun for a position that was lost, to be read from now
 }
 
 var _ source.Source = (*Source)(nil)
@@ -34,8 +36,15 @@ func Open(o Options) (*Source, error) {
 	return s, nil
 }
 
-// Close does nothing: readers have connections of their own.
-func (s *Source) Close() error { return nil }
+// Close closes what no reader has taken; readers have connections of their own.
+func (s *Source) Close() error {
+	if s.waiting == nil {
+		return nil
+	}
+	err := s.waiting.link.Close()
+	s.waiting = nil
+	return err
+}
 
 // Tables returns the one table of the source. It connects, because the precision
 // of expiries depends on the server.
@@ -79,6 +88,9 @@ func (s *Source) tableFor(sv *server) *row.Table {
 
 // Open starts reading after from, which makes connections of its own.
 func (s *Source) Open(ctx context.Context, from row.Position) (source.Reader, error) {
+	if s.options.Replica {
+		return s.openReplica(ctx, from)
+	}
 	ss, err := s.connect(ctx)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,9 @@ type Fixture struct {
 	Rows int
 	// Resumable says that the deployment can be resumed from a position.
 	Resumable bool
+	// Changes says that what follows a complete snapshot is what changed since, and
+	// not the next snapshot.
+	Changes bool
 }
 
 // Run runs the suite.
@@ -116,7 +119,9 @@ func (f Fixture) generations(t *testing.T) {
 	s := f.open(t)
 	first, _ := read(t, s, row.Position{}, never)
 	second, rows := read(t, s, first[len(first)-1].After, never)
-	if g := second[len(second)-1].After.Generation; g != 2 || rows != f.Rows {
+	if last := second[len(second)-1]; f.Changes && (last.Closes != row.Changes || last.After.Generation != 1 || rows != 0) {
+		t.Errorf("behind the snapshot: the last closes %v of generation %d, %d rows", last.Closes, last.After.Generation, rows)
+	} else if g := second[len(second)-1].After.Generation; !f.Changes && (g != 2 || rows != f.Rows) {
 		t.Errorf("generation %d of %d rows, want 2 of %d", g, rows, f.Rows)
 	}
 	third, _ := read(t, s, row.Position{Generation: 41}, never)

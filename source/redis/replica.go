@@ -1,0 +1,261 @@
+package redis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keylift/keylift/rdb"
+	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/snapshot"
+	"github.com/keylift/keylift/source"
+	"github.com/keylift/keylift/source/redis/replication"
+)
+
+// A replicaReader reads as a replica does: a snapshot of one moment, unless it goes
+// on from a position, then the changes that follow.
+type replicaReader struct {
+	source     *Source
+	link       *replication.Link
+	generation int64
+	history    string               // replication id
+	from       replication.Position // where the changes begin
+	target     int64                // offset to reach, unless the source follows
+	runID      string
+
+	rows    *snapshot.Reader // nil: the snapshot is read, or there is none
+	closed  bool             // the last batch has been returned
+	changes *changesReader   // nil: not begun
+}
+
+// A linkStart is a link that the server has let begin.
+type linkStart struct {
+	link   *replication.Link
+	start  replication.Start
+	server server
+	at     time.Time // by the server's clock
+}
+
+// openReplica starts reading behind from.
+func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Reader, error) {
+	p, fresh, err := s.replicaPlace(from)
+	if err != nil {
+		return nil, err
+	}
+	l := s.waiting
+	s.waiting = nil
+	if l == nil || !fresh {
+		if l != nil {
+			_ = l.link.Close()
+		}
+		if l, err = s.begin(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if !fresh && l.start.Full {
+		// The snapshot is on its way already: the next Open takes it.
+		s.waiting = l
+		return nil, &source.PositionLostError{Reason: lostHistory(p, l.start)}
+	}
+	r := &replicaReader{
+		source: s, link: l.link, runID: l.server.runID,
+		generation: from.Generation, history: l.start.ID,
+		from:   replication.Position{Offset: l.start.Offset, Database: p.Database},
+		target: max(l.start.Offset, offsetOf(&l.server)),
+	}
+	if l.start.Full {
+		r.generation, r.from.Database = from.Generation+1, 0 // the server selects one before the first command
+		r.rows = s.readSnapshot(l, r.generation)
+	}
+	return r, nil
+}
+
+// begin makes a link that begins at p, or with a snapshot.
+func (s *Source) begin(ctx context.Context, p replicaPosition) (*linkStart, error) {
+	ss, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sv := ss.server
+	ss.close()
+	o := &s.options
+	link, err := replication.Dial(ctx, replication.Options{
+		Network: o.Network, Address: o.Address, TLS: s.node.tls(), Username: o.Username, Password: o.Password,
+		ConnectTimeout: o.ConnectTimeout, ReplyTimeout: o.IOTimeout,
+	})
+	if err != nil {
+		return nil, s.linkError(ctx, err)
+	}
+	start, err := link.Sync(ctx, p.History, p.Offset)
+	if err != nil {
+		_ = link.Close()
+		return nil, s.linkError(ctx, err)
+	}
+	return &linkStart{link: link, start: start, server: sv, at: time.Now().Add(sv.ahead)}, nil
+}
+
+// readSnapshot starts to read the snapshot that the link begins with.
+func (s *Source) readSnapshot(l *linkStart, generation int64) *snapshot.Reader {
+	o := &s.options
+	databases := o.Databases
+	if o.AllDatabases {
+		databases = nil
+	}
+	return snapshot.NewReader(l.link.Snapshot(), snapshot.Options{
+		Table: s.table, MaxValueBytes: o.MaxValueBytes, Filter: s.filter.Filter, Databases: databases,
+		Generation: generation, ReadAt: l.at, MemoryBytes: o.MemoryBytes,
+		Notices: source.NewNotices(o.Logger, o.LogKeys),
+	})
+}
+
+// offsetOf returns how far the server's history had come when it was looked at.
+func offsetOf(sv *server) int64 {
+	n, err := strconv.ParseInt(sv.info["master_repl_offset"], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Next returns the batches of the snapshot, of which the last, without rows,
+// closes it, and then those of the changes.
+func (r *replicaReader) Next(ctx context.Context) (*row.Batch, error) {
+	if r.rows != nil {
+		b, err := r.rows.Next(ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			_ = r.rows.Close() // it has ended
+			r.rows = nil
+			return r.endOfSnapshot(), nil
+		case err != nil && ctx.Err() == nil:
+			return nil, r.source.snapshotError(err)
+		}
+		return b, err
+	}
+	if r.closed && !r.source.options.Follow && r.from.Offset >= r.target {
+		return nil, io.EOF
+	}
+	if r.changes == nil {
+		var err error
+		if r.changes, err = r.source.newChangesReader(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return r.changes.Next(ctx)
+}
+
+// endOfSnapshot returns the batch that closes the snapshot.
+func (r *replicaReader) endOfSnapshot() *row.Batch {
+	r.closed = true
+	b := row.NewBatch(r.source.table)
+	b.After, b.Closes, b.Scope = r.position(r.from), row.Snapshot, r.source.scope()
+	return b
+}
+
+// position returns the place behind everything up to p.
+func (r *replicaReader) position(p replication.Position) row.Position {
+	return row.Position{Generation: r.generation, Token: replicaPosition{
+		Version: positionVersion, Mode: modeReplica, History: r.history, Offset: p.Offset, Database: p.Database,
+		Filter: r.source.options.fingerprint(),
+	}.token()}
+}
+
+// Close ends the link and the reading.
+func (r *replicaReader) Close() error {
+	err := r.link.Close()
+	if r.rows != nil {
+		err = errors.Join(err, r.rows.Close())
+	}
+	if r.changes != nil {
+		err = errors.Join(err, r.changes.Close())
+	}
+	return err
+}
+
+// snapshotError puts an error of the snapshot into the terms of the contract.
+func (s *Source) snapshotError(err error) error {
+	if unsupported, ok := errors.AsType[*rdb.UnsupportedError](err); ok {
+		return s.node.refuse("the snapshot cannot be read: %w; set mode to scan", unsupported)
+	}
+	if corrupt, ok := errors.AsType[*rdb.CorruptError](err); ok {
+		return fmt.Errorf("%s: the snapshot is broken: %w; run the sync again, and if that does not help, set mode to scan", s.options.Address, corrupt)
+	}
+	if errors.Is(err, errClosed) {
+		return err
+	}
+	return s.node.outage(err)
+}
+
+// linkError puts an error of making a link into the terms of the contract.
+func (s *Source) linkError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	reply, ok := errors.AsType[*replication.ReplyError](err)
+	if !ok {
+		return s.node.connectError(err)
+	}
+	for _, passing := range []string{"LOADING", "NOMASTERLINK", "MASTERDOWN", "BUSY", "ERR Can't SYNC"} {
+		if strings.HasPrefix(reply.Text, passing) {
+			return s.node.outage(err)
+		}
+	}
+	if strings.HasPrefix(reply.Text, "WRONGPASS") || strings.HasPrefix(reply.Text, "NOAUTH") {
+		return s.node.refuse("the user name or the password is wrong; check username and password")
+	}
+	return s.node.refuse("the server does not let keylift join as a replica (%w); grant +psync and +replconf to the user, or set mode to scan", reply)
+}
+
+// A replicaPosition is a place in a replication history: everything before it is
+// in the destination.
+type replicaPosition struct {
+	Version  int    `json:"v"`
+	Mode     string `json:"mode"`
+	History  string `json:"replid"`
+	Offset   int64  `json:"offset"`
+	Database int    `json:"database"` // selected there
+	Filter   string `json:"filter"`   // fingerprint of the settings
+}
+
+const modeReplica = "replica"
+
+func (p replicaPosition) token() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	return string(text)
+}
+
+// replicaPlace returns where to go on from; fresh says that a snapshot is due.
+func (s *Source) replicaPlace(from row.Position) (p replicaPosition, fresh bool, err error) {
+	if from.Token == "" {
+		return p, true, nil
+	}
+	if err := json.Unmarshal([]byte(from.Token), &p); err != nil || p.Version != positionVersion {
+		return p, false, &source.PositionLostError{Reason: "it was written by another version of keylift"}
+	}
+	if p.Mode != modeReplica {
+		// A snapshot that was completed in another way is followed by one of its own.
+		if scanned, err := parsePosition(from.Token); err == nil && scanned.Done {
+			return replicaPosition{}, true, nil
+		}
+		return p, false, &source.PositionLostError{Reason: "it was made in another mode"}
+	}
+	if p.Filter != s.options.fingerprint() {
+		return p, false, &source.PositionLostError{Reason: "the settings of what is read have changed"}
+	}
+	return p, false, nil
+}
+
+func lostHistory(p replicaPosition, start replication.Start) string {
+	if p.History == start.ID {
+		return fmt.Sprintf("the server's backlog does not reach back to it (%d bytes were written since): a larger repl-backlog-size would", start.Offset-p.Offset)
+	}
+	return fmt.Sprintf("the server has another history now (replication id %.8s became %.8s)", p.History, start.ID)
+}

@@ -1,0 +1,436 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/keylift/keylift/internal/faultproxy"
+	"github.com/keylift/keylift/internal/testserver"
+	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/source"
+	"github.com/keylift/keylift/source/sourcetest"
+)
+
+// primary starts a server that does not wait for further replicas.
+func primary(t *testing.T, args ...string) *testserver.Server {
+	t.Helper()
+	return testserver.Redis(t, testserver.Options{Args: append([]string{"--repl-diskless-sync-delay", "0"}, args...)})
+}
+
+func replica(o *Options) { o.Replica = true }
+
+// A mirror is a destination that keeps what it is told.
+type mirror struct {
+	rows   map[string]aRow
+	staged map[string]aRow
+	at     row.Position
+	lost   []string // why snapshots started over
+}
+
+// run reads from where the mirror is to the end of the source, or until ctx ends.
+func (m *mirror) run(t *testing.T, ctx context.Context, s *Source) error {
+	t.Helper()
+	for {
+		err := m.attempt(t, ctx, s)
+		lost, ok := errors.AsType[*source.PositionLostError](err)
+		if !ok {
+			return err
+		}
+		m.lost = append(m.lost, lost.Reason)
+		m.at.Token = ""
+	}
+}
+
+func (m *mirror) attempt(t *testing.T, ctx context.Context, s *Source) error {
+	t.Helper()
+	r, err := s.Open(ctx, m.at)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error("close:", err)
+		}
+	}()
+	m.staged = map[string]aRow{}
+	for {
+		b, err := r.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rowsOf(t, b, m.staged)
+		switch b.Closes {
+		case row.Snapshot:
+			m.rows = map[string]aRow{}
+			m.publish()
+		case row.Changes:
+			m.publish()
+		case row.None, row.Commit:
+			continue
+		}
+		m.at = b.After
+	}
+}
+
+func (m *mirror) publish() {
+	for name, r := range m.staged {
+		if r.Op == row.Delete {
+			delete(m.rows, name)
+		} else {
+			m.rows[name] = r
+		}
+	}
+	m.staged = map[string]aRow{}
+}
+
+// equals compares the mirror with what the server answers to typed commands.
+func (m *mirror) equals(t *testing.T, want map[string]aRow) {
+	t.Helper()
+	faults := 0
+	for name, w := range want {
+		got, ok := m.rows[name]
+		got.TTL, w.TTL = 0, 0
+		if !ok || got != w {
+			if faults++; faults < 10 {
+				t.Errorf("%q: got %.200v (there: %t), want %.200v", name, got, ok, w)
+			}
+		}
+	}
+	for name := range m.rows {
+		if _, ok := want[name]; !ok {
+			if faults++; faults < 10 {
+				t.Errorf("%q is there, and gone in the server", name)
+			}
+		}
+	}
+}
+
+// world returns the rows of every database of a server.
+func worldOf(t *testing.T, s *testserver.Server, databases int) map[string]aRow {
+	t.Helper()
+	all := map[string]aRow{}
+	for n := range databases {
+		for name, r := range oracle(t, clientOf(t, s, inDatabase(n))) {
+			r.Database = int64(n)
+			all[strconv.Itoa(n)+"/"+name] = r
+		}
+	}
+	return all
+}
+
+func TestReplica_conformance(t *testing.T) {
+	s := primary(t)
+	fillStrings(t, clientOf(t, s), 12_345)
+	sourcetest.Run(t, sourcetest.Fixture{
+		Open:    func(t *testing.T) source.Source { return sourceOf(t, s, replica) },
+		Rows:    12_345,
+		Changes: true,
+	})
+}
+
+func TestReplica_changes(t *testing.T) {
+	s := primary(t)
+	c := clientOf(t, s)
+	fill(t, c,
+		[]string{"SET", "name", "ann"}, []string{"HSET", "hash", "b", "2", "a", "1"}, []string{"SET", "gone", "x"}, []string{"SET", "expiring", "x", "PX", "600000"},
+		[]string{"RPUSH", "list", "a"}, []string{"SADD", "set", "m"}, []string{"ZADD", "zset", "1", "m"}, []string{"XADD", "stream", "1-1", "f", "v"},
+	)
+	m := &mirror{}
+	run := func() {
+		t.Helper()
+		if err := m.run(t, t.Context(), sourceOf(t, s, replica)); err != nil {
+			t.Fatal(err)
+		}
+		m.equals(t, oracle(t, c))
+		if len(m.lost) != 0 || m.at.Generation != 1 {
+			t.Fatalf("generation %d, lost: %q", m.at.Generation, m.lost)
+		}
+	}
+	run()
+	if len(m.rows) != 8 {
+		t.Fatalf("%d rows", len(m.rows))
+	}
+	run() // nothing changed
+	fill(t, c,
+		[]string{"SET", "name", "bob"}, []string{"HSET", "hash", "c", "3"}, []string{"DEL", "gone"}, []string{"PEXPIRE", "expiring", "900000"}, []string{"SET", "new", "\xff\x00"},
+		[]string{"LPUSH", "list", "b"}, []string{"RENAME", "set", "renamed"}, []string{"ZINCRBY", "zset", "5", "m"}, []string{"XADD", "stream", "2-1", "f", "v"},
+		[]string{"SET", "brief", "x", "PX", "1"}, []string{"INCR", "counter"}, []string{"COPY", "name", "copied"}, []string{"SELECT", "4"}, []string{"SET", "elsewhere", "x"}, []string{"SELECT", "0"},
+		[]string{"MULTI"}, []string{"SET", "both", "1"}, []string{"SADD", "too", "2"}, []string{"EXEC"},
+		[]string{"EVAL", "redis.call('set', KEYS[1], 'by script') return redis.call('del', KEYS[2])", "2", "scripted", "copied"},
+	)
+	time.Sleep(20 * time.Millisecond) // until the brief key has expired
+	run()
+	if _, there := m.rows["brief"]; there || m.rows["name"].Value != "bob" || m.rows["scripted"].Value != "by script" {
+		t.Errorf("%v", m.rows)
+	}
+}
+
+// TestReplica_lost: what cannot be told key by key, and a history that is gone,
+// starts a new snapshot.
+func TestReplica_lost(t *testing.T) {
+	s := primary(t, "--repl-backlog-size", "16kb")
+	c := clientOf(t, s)
+	for _, tt := range []struct {
+		why     string
+		do      func()
+		options func(*Options)
+	}{
+		{"emptied (FLUSHALL)", func() { fill(t, c, []string{"FLUSHALL"}, []string{"SET", "after", "1"}) }, replica},
+		{"database 0 was emptied (FLUSHDB)", func() { fill(t, c, []string{"SET", "k", "v"}, []string{"FLUSHDB"}) }, replica},
+		{"database 0 was exchanged", func() { fill(t, c, []string{"SWAPDB", "0", "3"}) }, replica},
+		{"larger repl-backlog-size", func() {
+			for i := range 100 {
+				fill(t, c, []string{"SET", "large" + strconv.Itoa(i), strings.Repeat("x", 1000)})
+			}
+			fill(t, c, []string{"DEL", "large7"})
+		}, replica},
+		{"settings of what is read", func() {}, func(o *Options) { o.Replica, o.Exclude = true, []string{"no"} }},
+	} {
+		m := &mirror{}
+		fill(t, c, []string{"SET", "first", "1"})
+		if err := m.run(t, t.Context(), sourceOf(t, s, replica)); err != nil {
+			t.Fatal(err)
+		}
+		tt.do()
+		if err := m.run(t, t.Context(), sourceOf(t, s, tt.options)); err != nil {
+			t.Fatal(tt.why, ": ", err)
+		}
+		if len(m.lost) != 1 || !strings.Contains(m.lost[0], tt.why) || m.at.Generation != 2 {
+			t.Errorf("generation %d, lost %q, want %q", m.at.Generation, m.lost, tt.why)
+		}
+		m.equals(t, oracle(t, c))
+	}
+	// The history ends with the process.
+	m := &mirror{}
+	if err := m.run(t, t.Context(), sourceOf(t, s, replica)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c = clientOf(t, s)
+	fill(t, c, []string{"SET", "new", "1"})
+	if err := m.run(t, t.Context(), sourceOf(t, s, replica)); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.lost) != 1 || !strings.Contains(m.lost[0], "another history") {
+		t.Errorf("lost %q", m.lost)
+	}
+	m.equals(t, oracle(t, c))
+}
+
+func TestReplica_positions(t *testing.T) {
+	s := primary(t)
+	src := sourceOf(t, s, replica)
+	for token, want := range map[string]string{
+		`{"v":1,"mode":"rdb"}`:                  "another mode",
+		`{"v":1,"filter":"x"}`:                  "another mode",
+		`{"v":2,"mode":"replica"}`:              "another version",
+		`{"v":1,"mode":"replica","filter":"x"}`: "settings of what is read",
+	} {
+		_, err := src.Open(t.Context(), row.Position{Generation: 3, Token: token})
+		if lost, ok := errors.AsType[*source.PositionLostError](err); !ok || !strings.Contains(lost.Reason, want) {
+			t.Errorf("%s: %v", token, err)
+		}
+	}
+	// Behind a complete snapshot by SCAN a snapshot as a replica follows, and back.
+	m := &mirror{}
+	fillStrings(t, clientOf(t, s), 100)
+	for i, change := range []func(*Options){func(*Options) {}, replica, func(*Options) {}} {
+		if err := m.run(t, t.Context(), sourceOf(t, s, change)); err != nil {
+			t.Fatal(err)
+		}
+		if len(m.rows) != 100 || m.at.Generation != int64(i+1) {
+			t.Errorf("run %d: %d rows, generation %d", i, len(m.rows), m.at.Generation)
+		}
+	}
+	if len(m.lost) != 1 || m.lost[0] != "it was made in mode replica" {
+		t.Errorf("lost %q", m.lost)
+	}
+}
+
+func TestReplica_refused(t *testing.T) {
+	s := testserver.Redis(t, testserver.Options{ACL: []string{"default on nopass ~* +@all", "plain on >pw ~* +@all -psync"}})
+	_, err := sourceOf(t, s, replica, func(o *Options) { o.Username, o.Password = "plain", "pw" }).Open(t.Context(), row.Position{})
+	access, ok := errors.AsType[*source.AccessError](err)
+	if !ok || !strings.Contains(access.Error(), "grant +psync and +replconf to the user, or set mode to scan") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A writer writes at random until it is stopped.
+type writer struct {
+	client rueidis.Client
+	random *rand.Rand
+}
+
+const writerDatabases = 3
+
+func (w *writer) key() string { return "k" + strconv.Itoa(w.random.IntN(60)) }
+
+func (w *writer) step(ctx context.Context) {
+	r := w.random
+	n := func(below int) string { return strconv.Itoa(r.IntN(below)) }
+	ms := strconv.Itoa(1 + r.IntN(50))
+	text := strings.Repeat("x", r.IntN(100)) + n(1000)
+	commands := [][]string{
+		{"SET", w.key(), text},
+		{"SET", w.key(), text, "PX", ms},
+		{"APPEND", w.key(), text},
+		{"INCR", "n" + n(9)},
+		{"DEL", w.key()},
+		{"UNLINK", w.key(), w.key()},
+		{"HSET", "h" + n(9), "f" + n(20), text},
+		{"HDEL", "h" + n(9), "f" + n(20)},
+		{"RPUSH", "l" + n(9), text, n(9)},
+		{"LPOP", "l" + n(9), n(5)},
+		{"SADD", "s" + n(9), n(50)},
+		{"SPOP", "s" + n(9), "2"},
+		{"ZADD", "z" + n(9), n(100), "m" + n(30)},
+		{"ZREMRANGEBYRANK", "z" + n(9), "0", "1"},
+		{"XADD", "x" + n(5), "MAXLEN", "~", "20", "*", "f", text},
+		{"XTRIM", "x" + n(5), "MAXLEN", "5"},
+		{"PEXPIRE", w.key(), ms},
+		{"PERSIST", w.key()},
+		{"RENAME", w.key(), w.key()},
+		{"COPY", w.key(), w.key(), "DB", n(writerDatabases), "REPLACE"},
+		{"MOVE", w.key(), n(writerDatabases)},
+		{"GETDEL", w.key()},
+		{"SINTERSTORE", "s" + n(9), "s" + n(9), "s" + n(9)},
+		{"BITOP", "NOT", w.key(), w.key()},
+		{"PFADD", "p" + n(5), text},
+		{"SELECT", n(writerDatabases)},
+		{"EVAL", "redis.call('set', KEYS[1], ARGV[1]) return redis.call('del', KEYS[2])", "2", w.key(), w.key(), text},
+		{"LMOVE", "l" + n(9), "l" + n(9), "LEFT", "RIGHT"},
+	}
+	command := commands[r.IntN(len(commands))]
+	if r.IntN(10) == 0 && command[0] != "SELECT" {
+		w.client.DoMulti(ctx, w.client.B().Multi().Build(), w.client.B().Arbitrary(command...).Build(),
+			w.client.B().Arbitrary("SET", w.key(), text).Build(), w.client.B().Exec().Build())
+		return
+	}
+	w.client.Do(ctx, w.client.B().Arbitrary(command...).Build()) // it may be refused: the key may be of another type
+}
+
+// TestReplica_random follows a writer of everything through cuts of the network,
+// and compares when it stops.
+func TestReplica_random(t *testing.T) {
+	s := primary(t, "--maxmemory-policy", "allkeys-random", "--repl-backlog-size", "10mb")
+	proxy, err := faultproxy.Start(s.Network(), s.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	through := func(o *Options) {
+		o.Replica, o.AllDatabases, o.Network, o.Address = true, true, "tcp", proxy.Address()
+		o.PublishInterval = 20 * time.Millisecond
+	}
+	m := &mirror{}
+	if err := m.run(t, t.Context(), sourceOf(t, s, through)); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 5 {
+		writing, stop := context.WithTimeout(t.Context(), 700*time.Millisecond)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			w := &writer{client: clientOf(t, s), random: rand.New(rand.NewPCG(uint64(round), 9))}
+			for i := 0; writing.Err() == nil; i++ {
+				w.step(t.Context())
+				if i == 1000 && round == 2 {
+					w.client.Do(t.Context(), w.client.B().Flushdb().Build())
+				}
+				if i == 1500 && round == 3 {
+					w.client.Do(t.Context(), w.client.B().Swapdb().Index1(0).Index2(1).Build())
+				}
+			}
+		})
+		wg.Go(func() {
+			for writing.Err() == nil {
+				time.Sleep(100 * time.Millisecond)
+				proxy.Cut()
+			}
+		})
+		// Follow, and go on after every cut.
+		src := sourceOf(t, s, through, func(o *Options) { o.Follow = true })
+		for writing.Err() == nil {
+			err := m.run(t, writing, src)
+			var retry interface{ Retryable() bool }
+			if err == nil || writing.Err() == nil && (!errors.As(err, &retry) || !retry.Retryable()) {
+				if _, access := errors.AsType[*source.AccessError](err); !access { // cut in the handshake
+					t.Errorf("round %d: %v", round, err)
+				}
+			}
+		}
+		stop()
+		wg.Wait()
+		time.Sleep(200 * time.Millisecond) // until what expires has been deleted
+		if err := m.run(t, t.Context(), sourceOf(t, s, through)); err != nil {
+			t.Fatal(err)
+		}
+		want := worldOf(t, s, writerDatabases)
+		m.equals(t, want)
+		t.Logf("round %d: %d keys, generation %d, lost %q", round, len(want), m.at.Generation, m.lost)
+		if len(want) < 20 {
+			t.Errorf("only %d keys to compare", len(want))
+		}
+	}
+}
+
+// TestReplica_transaction: what a transaction changed is published at once.
+func TestReplica_transaction(t *testing.T) {
+	s := primary(t)
+	c := clientOf(t, s)
+	src := sourceOf(t, s, replica, func(o *Options) { o.Follow, o.PublishInterval = true, 5*time.Millisecond })
+	r, err := src.Open(t.Context(), row.Position{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range 300 {
+			n := fmt.Sprint(i)
+			c.DoMulti(t.Context(), c.B().Multi().Build(), c.B().Set().Key("a"+n).Value("x").Build(), c.B().Rpush().Key("b"+n).Element("x").Build(), c.B().Exec().Build())
+		}
+		send(t, c, "SET", "end", "x")
+	})
+	defer wg.Wait()
+	published := map[string]aRow{}
+	run := map[string]aRow{}
+	for {
+		b, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rowsOf(t, b, run)
+		if b.Closes != row.Changes {
+			continue
+		}
+		maps.Copy(published, run)
+		clear(run)
+		for i := range 300 {
+			n := fmt.Sprint(i)
+			_, a := published["a"+n]
+			if _, both := published["b"+n]; a != both {
+				t.Fatalf("transaction %d is published in part", i)
+			}
+		}
+		if _, ended := published["end"]; ended {
+			return
+		}
+	}
+}
