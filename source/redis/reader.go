@@ -50,7 +50,8 @@ type page struct {
 // Memory: every page that Next has not come to yet may hold batchesAhead batches,
 // and as many pages are in hand as MemoryBytes has room for, so that a big key in
 // one page does not hold up the others. Beside them there are the names of keys
-// of pagesAhead pages a pipeline, and what each worker has at hand.
+// of pagesAhead pages, and what each worker has at hand. A page is read soon after
+// it was scanned: until then the server's processor has its keys at hand.
 const (
 	pagesAhead      = 2
 	batchesAhead    = 2
@@ -91,8 +92,8 @@ func (s *Source) readerOf(ss *session) *reader {
 // begin starts the workers, and the goroutines that hand pages on to them.
 func (r *reader) begin(ctx context.Context, producers ...func(context.Context) error) error {
 	s, ss := r.source, r.session
-	depth := depthFor(ss.server.rtt, s.options.BatchSize)
-	if err := ss.open(ctx, depth); err != nil {
+	pipelines := s.options.pipelinesFor(ss.server.rtt)
+	if err := ss.open(ctx, pipelines); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -103,13 +104,13 @@ func (r *reader) begin(ctx context.Context, producers ...func(context.Context) e
 	r.done, r.cancel, r.cause = reading.Done(), cancel, func() error { return context.Cause(reading) }
 	// Reads in progress are interrupted by breaking their connections.
 	r.unbind = context.AfterFunc(reading, ss.abort)
-	r.work = make(chan *page, depth*pagesAhead)
+	r.work = make(chan *page, pagesAhead)
 	pages := s.options.MemoryBytes / (r.batchBytes * batchesAhead)
-	r.ordered = make(chan *page, max(int(pages), depth*(pagesAhead+1)))
+	r.ordered = make(chan *page, max(int(pages), pipelines+spareWorkers+pagesAhead))
 	for _, produce := range producers {
 		r.group.Go(func() error { return r.guarded(reading, produce) })
 	}
-	for range depth + spareWorkers {
+	for range pipelines + spareWorkers {
 		r.group.Go(func() error { return r.guarded(reading, r.fetch) })
 	}
 	return nil
@@ -154,18 +155,22 @@ func (s *Source) scope() row.Scope {
 	return s.filter.Scope(s.options.Databases, s.table)
 }
 
-// Pipelines in flight: the server should always have keys to go on with, while
-// replies travel and are taken out, and a round trip passes.
+// A pipeline has half a batch of keys, and near the server three are in flight:
+// the server has two to go on with while the replies to one are taken, and its
+// other clients wait for no more than these. A longer round trip takes more.
 const (
-	keysAhead    = 500
-	minDepth     = 2
-	maxDepth     = 32
-	serviceOfKey = 4 * time.Microsecond // about what the server takes for a key
+	pipelinesNear = 3
+	maxPipelines  = 64
+	serviceOfKey  = 4 * time.Microsecond // about what the server takes for a key
 )
 
-func depthFor(rtt time.Duration, batchSize int) int {
-	keys := keysAhead + int(rtt/serviceOfKey)
-	return min(max(minDepth, (keys+batchSize-1)/batchSize), maxDepth)
+// pipelineKeys returns the number of keys of a pipeline.
+func (o *Options) pipelineKeys() int { return (o.BatchSize + 1) / 2 }
+
+// pipelinesFor returns how many pipelines are in flight.
+func (o *Options) pipelinesFor(rtt time.Duration) int {
+	service := time.Duration(o.pipelineKeys()) * serviceOfKey
+	return min(pipelinesNear+int(rtt/service), maxPipelines)
 }
 
 // guarded runs one goroutine of the reader; its error ends the reader.
