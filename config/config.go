@@ -23,8 +23,9 @@ type Config struct {
 	KeyPatterns     []string // Redis globs; a key that matches any is read
 	ExcludePatterns []string // Redis globs; a key that matches any is not
 	Types           []string // type names as the table has them; nil reads all
-	Mode            string   // "auto", "scan" or "rdb"
+	Mode            string   // "auto", "scan", "replica" or "rdb"
 	RDBFile         string   // path, or "-" for standard input; set where Mode is "rdb"
+	Follow          bool     // go on until interrupted; Mode is "replica"
 	BatchSize       int      // keys
 	Fast            bool
 	BigKeyBytes     int64
@@ -35,6 +36,7 @@ type Config struct {
 	TableName          string
 	Deletes            string // "soft", "hard" or "ignore"
 	CheckpointInterval int    // keys
+	PublishInterval    time.Duration
 
 	MemoryLimit    int64 // bytes
 	ConnectTimeout time.Duration

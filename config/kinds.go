@@ -147,17 +147,7 @@ func alternatives(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-var modes = func() kind[string] {
-	k := oneOf("auto", "scan", "rdb")
-	known := k.parse
-	k.parse = func(n node) (string, error) {
-		if n.text == "replica" {
-			return "", errors.New(`holds "replica", which is not available in this version: write ` + k.allowed)
-		}
-		return known(n)
-	}
-	return k
-}()
+var modes = oneOf("auto", "scan", "replica", "rdb")
 
 // input is the path of a file, or - for standard input. Whether it is there is
 // seen when it is read.

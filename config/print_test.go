@@ -37,6 +37,7 @@ exclude_pattern: ""                        # default
 types: ""                                  # default
 mode: "auto"                               # default
 rdb_file: ""                               # default
+follow: false                              # default
 batch_size: 7                              # batch_size in line 5
 fast: true                                 # --fast
 big_key_bytes: "16MiB"                     # default
@@ -46,6 +47,7 @@ destination_schema: "main"                 # default
 table_name: "redis_data"                   # default
 deletes: "hard"                            # --deletes
 checkpoint_interval: 1000                  # default
+publish_interval: "1s"                     # default
 memory_limit: "200000001"                  # memory_limit in line 4
 connect_timeout: "30s"                     # default
 read_timeout: "30s"                        # default

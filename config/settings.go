@@ -134,12 +134,16 @@ var settings = []setting{
 		value:   bind(types, func(c *Config) *[]string { return &c.Types }),
 	},
 	{
-		Setting: Setting{Key: "mode", Group: reading, Default: "auto", Doc: "How keys are read: `scan` by SCAN, which any server allows; `rdb` from `rdb_file`; `auto` chooses, and says which and why."},
+		Setting: Setting{Key: "mode", Group: reading, Default: "auto", Doc: "How keys are read: `scan` by SCAN, which any server allows; `replica` as a replica does, where PSYNC is permitted: all keys at one moment, and from then on what changed; `rdb` from `rdb_file`; `auto` is `rdb` where a file is given, else `scan`."},
 		value:   bind(modes, func(c *Config) *string { return &c.Mode }),
 	},
 	{
 		Setting: Setting{Key: "rdb_file", Group: reading, Example: "/var/backups/dump.rdb", Doc: "An RDB file to read in place of a server, or `-` for standard input. Rows of keys that an earlier file held and this one does not are deleted."},
 		value:   bind(input, func(c *Config) *string { return &c.RDBFile }),
+	},
+	{
+		Setting: Setting{Key: "follow", Group: reading, Default: "false", Bool: true, Doc: "Go on with every change until interrupted, through restarts and outages, with `mode: replica`."},
+		value:   bind(truth, func(c *Config) *bool { return &c.Follow }),
 	},
 	{
 		Setting: Setting{Key: "batch_size", Group: reading, Default: "100", Doc: "Keys asked for in one round trip. More is faster and holds up the server's other clients for longer."},
@@ -177,6 +181,10 @@ var settings = []setting{
 	{
 		Setting: Setting{Key: "checkpoint_interval", Group: writing, Default: "1000", Doc: "Keys after which the place to resume from is committed with the rows, though not more than once a second."},
 		value:   bind(whole(1, 1_000_000_000), func(c *Config) *int { return &c.CheckpointInterval }),
+	},
+	{
+		Setting: Setting{Key: "publish_interval", Group: writing, Default: "1s", Doc: "With `follow`, the time between two publications of what changed."},
+		value:   bind(duration(10*time.Millisecond, 24*time.Hour), func(c *Config) *time.Duration { return &c.PublishInterval }),
 	},
 
 	{

@@ -83,7 +83,7 @@ func (r *run) publish(ctx context.Context, b *row.Batch) (err error) {
 	r.sum.Publishing += time.Since(began)
 	r.sum.Counts.Add(counts)
 	r.committed()
-	r.complete = true
+	r.complete, r.startsOver = true, 0
 	return nil
 }
 

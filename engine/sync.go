@@ -85,6 +85,7 @@ type run struct {
 	next row.Position   // where to open the source
 	safe row.Position   // the last legal checkpoint among what is written
 
+	startsOver int   // snapshots started over since something was published
 	generation int64 // of the last batch written; 0 before the first
 	complete   bool  // the last batch written was published
 
@@ -147,14 +148,15 @@ func (r *run) tables(ctx context.Context, wait *backoff) ([]*row.Table, error) {
 	}
 }
 
-// maxStartsOver bounds how often one run starts a snapshot over: a server that
-// restarts more often than it can be read is an error.
+// maxStartsOver bounds how often a snapshot is started over before one is published:
+// a server that restarts more often than it can be read is an error.
 const maxStartsOver = 10
 
 func (r *run) startOver(lost *source.PositionLostError) error {
-	if len(r.sum.StartedOver) == maxStartsOver {
+	if r.startsOver == maxStartsOver {
 		return fmt.Errorf("the snapshot had to start over %d times: %w", maxStartsOver, lost)
 	}
+	r.startsOver++
 	r.sum.StartedOver = append(r.sum.StartedOver, lost.Reason)
 	r.o.Logger.Warn("the snapshot starts over", "sync", r.o.Sync, "reason", lost.Reason)
 	r.next = row.Position{Generation: max(r.safe.Generation, r.generation)}

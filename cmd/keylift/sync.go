@@ -17,6 +17,9 @@ import (
 // transaction of the destination.
 const checkpointEvery = time.Second
 
+// forever is how long a run that follows asks a server again that does not answer.
+const forever = 100 * 365 * 24 * time.Hour
+
 func newSync(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sync",
@@ -71,13 +74,17 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (s
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
 
+	retryFor := cfg.RetryFor
+	if cfg.Follow {
+		retryFor = forever
+	}
 	progress := &engine.Progress{}
 	stop := c.showProgress(progress, report.Keys, log)
 	sum, err = engine.Run(ctx, engine.Options{
 		Sync: syncName(cfg), Source: src, Destination: dst,
 		QueueBytes:     cfg.MemoryLimit / queueShare,
 		CheckpointRows: int64(cfg.CheckpointInterval), CheckpointEvery: checkpointEvery,
-		RetryFor: cfg.RetryFor, Logger: log, Progress: progress,
+		RetryFor: retryFor, Logger: log, Progress: progress,
 	})
 	stop()
 	if err == nil && sum.Counts.Kept > 0 {

@@ -44,6 +44,9 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	i.positions()
 	i.courtesy()
 	i.condition(ctx, ss)
+	if s.options.Replica {
+		s.inspectReplica(ctx, ss, i)
+	}
 	return report, nil
 }
 

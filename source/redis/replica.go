@@ -83,11 +83,7 @@ func (s *Source) begin(ctx context.Context, p replicaPosition) (*linkStart, erro
 	}
 	sv := ss.server
 	ss.close()
-	o := &s.options
-	link, err := replication.Dial(ctx, replication.Options{
-		Network: o.Network, Address: o.Address, TLS: s.node.tls(), Username: o.Username, Password: o.Password,
-		ConnectTimeout: o.ConnectTimeout, ReplyTimeout: o.IOTimeout,
-	})
+	link, err := replication.Dial(ctx, s.linkOptions())
 	if err != nil {
 		return nil, s.linkError(ctx, err)
 	}
@@ -97,6 +93,14 @@ func (s *Source) begin(ctx context.Context, p replicaPosition) (*linkStart, erro
 		return nil, s.linkError(ctx, err)
 	}
 	return &linkStart{link: link, start: start, server: sv, at: time.Now().Add(sv.ahead)}, nil
+}
+
+func (s *Source) linkOptions() replication.Options {
+	o := &s.options
+	return replication.Options{
+		Network: o.Network, Address: o.Address, TLS: s.node.tls(), Username: o.Username, Password: o.Password,
+		ConnectTimeout: o.ConnectTimeout, ReplyTimeout: o.IOTimeout,
+	}
 }
 
 // readSnapshot starts to read the snapshot that the link begins with.

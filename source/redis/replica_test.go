@@ -7,6 +7,8 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -269,6 +271,56 @@ func TestReplica_refused(t *testing.T) {
 	access, ok := errors.AsType[*source.AccessError](err)
 	if !ok || !strings.Contains(access.Error(), "grant +psync and +replconf to the user, or set mode to scan") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestReplica_leastPrivilege: the documented user reads as a replica, and nothing
+// that it does is refused.
+func TestReplica_leastPrivilege(t *testing.T) {
+	text, err := os.ReadFile("../../docs/permissions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := regexp.MustCompile(`(?m)^ACL SETUSER keylift (\+psync .*)$`).FindSubmatch(text)
+	if more == nil {
+		t.Fatal("docs/permissions.md has no rule for mode replica")
+	}
+	s := testserver.Redis(t, testserver.Options{
+		ACL:  []string{"default on nopass ~* &* +@all", documentedRule(t) + " " + string(more[1])},
+		Args: []string{"--repl-diskless-sync-delay", "0"},
+	})
+	c := clientOf(t, s)
+	fill(t, c, everything()...)
+	src := sourceOf(t, s, replica, func(o *Options) { o.Username, o.Password = "keylift", "PASSWORD" })
+	m := &mirror{}
+	for range 2 {
+		if err := m.run(t, t.Context(), src); err != nil {
+			t.Fatal(err)
+		}
+		m.equals(t, oracle(t, c))
+		fill(t, c, []string{"SET", "new", "1"}, []string{"SADD", "members", "x"})
+	}
+	report, err := src.Inspect(t.Context())
+	if err != nil || report.Mode != "replica" {
+		t.Errorf("%+v, %v", report, err)
+	}
+	for _, f := range report.Findings {
+		if f.Level == source.Fail {
+			t.Errorf("%+v", f)
+		}
+	}
+	log, err := send(t, c, "ACL", "LOG").ToArray()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range log {
+		entry, err := log[i].AsStrMap()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if object := entry["object"]; object != "config|get" && object != "pttl" {
+			t.Errorf("refused: %q", object)
+		}
 	}
 }
 

@@ -126,9 +126,6 @@ func (l *Link) shakeHands(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := l.ask("PING"); err != nil && !refused(err) {
-		return err
-	}
 	for _, c := range []struct {
 		words    []string
 		optional bool // servers that do not know it may say so
@@ -209,6 +206,29 @@ func (l *Link) line() (string, error) {
 			return text, nil
 		}
 	}
+}
+
+// Permitted tells whether the server would let a link begin, without its doing so:
+// nil if it would, else what Dial or Sync would return.
+func Permitted(ctx context.Context, o Options) error {
+	l, err := Dial(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	defer context.AfterFunc(ctx, l.abort)()
+	// A server refuses PSYNC from whom it still owes a reply to another command.
+	if err := l.write([]byte("REPLCONF capa eof\r\nPSYNC ? -1\r\n")); err != nil {
+		return err
+	}
+	if _, err := l.answer("REPLCONF"); err != nil {
+		return err
+	}
+	_, err = l.answer("PSYNC")
+	if reply, ok := errors.AsType[*ReplyError](err); ok && strings.Contains(reply.Text, "pending output") {
+		return nil
+	}
+	return err
 }
 
 // ended makes a connection that ends where it may not an error that no caller

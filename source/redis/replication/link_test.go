@@ -98,7 +98,7 @@ func TestLink(t *testing.T) {
 		"TLS":         {TLS: true, Args: []string{"--repl-diskless-sync-delay", "0"}},
 		"unix socket": {Unix: true, Args: []string{"--repl-diskless-sync-delay", "0"}},
 		"password":    {Password: "secret", Args: []string{"--repl-diskless-sync-delay", "0"}},
-		"one user": {ACL: []string{"default on nopass ~* +@all", "keylift on >secret +psync +replconf +ping"}, Args: []string{
+		"one user": {ACL: []string{"default on nopass ~* +@all", "keylift on >secret +psync +replconf"}, Args: []string{
 			"--repl-diskless-sync-delay", "0",
 		}},
 	} {
@@ -210,7 +210,7 @@ func TestLink_acknowledgesNothing(t *testing.T) {
 
 func TestDial_refused(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{ACL: []string{
-		"default off", "none on >pw +ping", "half on >pw +ping +replconf",
+		"default off", "none on >pw", "half on >pw +replconf",
 	}})
 	tests := []struct{ user, password, want string }{
 		{"", "", "NOAUTH"},
@@ -233,6 +233,25 @@ func TestDial_refused(t *testing.T) {
 	}
 }
 
+// TestPermitted: asking whether a link may begin begins none.
+func TestPermitted(t *testing.T) {
+	s := testserver.Redis(t, testserver.Options{ACL: []string{"default on nopass ~* +@all", "half on >pw +replconf"}})
+	c := dial(t, s)
+	for range 20 {
+		if err := Permitted(t.Context(), optionsOf(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info := fmt.Sprint(c.do("INFO", "all")); !strings.Contains(info, "sync_full:0") || !strings.Contains(info, "rdb_bgsave_in_progress:0") {
+		t.Errorf("a snapshot was made: %s", info)
+	}
+	o := optionsOf(s)
+	o.Username, o.Password = "half", "pw"
+	if err := Permitted(t.Context(), o); err == nil || !strings.Contains(err.Error(), "PSYNC: NOPERM") {
+		t.Errorf("%v", err)
+	}
+}
+
 // scripted is a server that reads what it is sent and says what it is told: one
 // piece at a time.
 func scripted(t *testing.T, pieces ...string) Options {
@@ -250,7 +269,7 @@ func scripted(t *testing.T, pieces ...string) Options {
 		}
 		defer conn.Close()
 		r := bufio.NewReader(conn)
-		for range 4 { // PING and REPLCONF
+		for range 3 { // REPLCONF
 			skipCommand(r)
 			fmt.Fprint(conn, "+OK\r\n")
 		}
