@@ -16,6 +16,7 @@ import (
 	"github.com/keylift/keylift/internal/faultproxy"
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source/redis"
+	"github.com/keylift/keylift/wire"
 )
 
 // readKeylift reads all keys by keylift's source and throws the rows away; the
@@ -24,6 +25,7 @@ func readKeylift(ctx context.Context, address string, args []string) (keys int, 
 	if len(args) != 1 {
 		return 0, errors.New("read needs a batch size")
 	}
+	wire.GiveWay() // as keylift does
 	o := redis.Options{Address: address}
 	if o.BatchSize, err = strconv.Atoi(args[0]); err != nil {
 		return 0, err

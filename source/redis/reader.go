@@ -155,11 +155,11 @@ func (s *Source) scope() row.Scope {
 	return s.filter.Scope(s.options.Databases, s.table)
 }
 
-// A pipeline has half a batch of keys, and near the server three are in flight:
-// the server has two to go on with while the replies to one are taken, and its
-// other clients wait for no more than these. A longer round trip takes more.
+// A pipeline has half a batch of keys, and near the server two are in flight: it
+// has one to go on with while the replies to the other are taken, and its other
+// clients wait for no more than these. A longer round trip takes more.
 const (
-	pipelinesNear = 3
+	pipelinesNear = 2
 	maxPipelines  = 64
 	serviceOfKey  = 4 * time.Microsecond // about what the server takes for a key
 )
