@@ -296,7 +296,7 @@ func (l *killLane) compare() {
 	for _, p := range populations {
 		l.check(ask(l.t.Context(), l.writer.client, p.database, facts))
 	}
-	rows := rowsOf(l.t, l.file)
+	rows := rowsOf(l.t, l.file, "_keylift_deleted")
 	compareFacts(l.t, rows, facts)
 	for p, was := range l.modified {
 		h, there := rows[p]

@@ -18,6 +18,7 @@ func TestScripts(t *testing.T) {
 		Setup: setUp,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":     exits,
+			"freeport":  freePort,
 			"hold":      hold,
 			"jsonlines": jsonLines,
 			"redis":     redisCommand,

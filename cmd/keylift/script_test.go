@@ -212,6 +212,21 @@ func hold(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { ts.Check(db.Close()) })
 }
 
+// freePort sets an environment variable to a port that is free:
+//
+//	freeport NAME
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: freeport name")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(err)
+	ts.Check(l.Close())
+	ts.Setenv(args[0], port)
+}
+
 // jsonLines demands that each line of a file is a JSON object, and there is one:
 //
 //	jsonlines FILE

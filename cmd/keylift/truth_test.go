@@ -200,8 +200,9 @@ type heldFact struct {
 	modified int64
 }
 
-// rowsOf reads every row of the table, and fails if a key has two.
-func rowsOf(t *testing.T, file string) map[place]heldFact {
+// rowsOf reads every row of the table, whose column deleted marks deleted rows, and
+// fails if a key has two.
+func rowsOf(t *testing.T, file, deleted string) map[place]heldFact {
 	t.Helper()
 	db, err := sql.Open("duckdb", file+"?access_mode=READ_ONLY")
 	if err != nil {
@@ -209,7 +210,7 @@ func rowsOf(t *testing.T, file string) map[place]heldFact {
 	}
 	defer db.Close()
 	rows, err := db.QueryContext(t.Context(), `SELECT database, key, coalesce(value, 'NULL'), data_type, coalesce(epoch_ms(expires_at), -1), size,
-		_keylift_deleted, epoch_us(last_modified) FROM redis_data`)
+		`+deleted+`, epoch_us(last_modified) FROM redis_data`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,8 @@ func configuration(filled map[string]string) (*config.Config, error) {
 			wrong = append(wrong, "the form has no field "+strconv.Quote(key)+": remove it from the configuration")
 		case f.underTLS && !encrypted:
 			// What is left in fields that no longer show.
+		case f.choices != nil && !slices.ContainsFunc(f.choices, func(c choice) bool { return c.value == value }):
+			wrong = append(wrong, key+" holds "+strconv.Quote(value)+", which the form does not offer: choose one of its values")
 		case f.upload:
 			text, ok := uploaded(value)
 			if !ok {

@@ -103,6 +103,7 @@ func TestTest(t *testing.T) {
 		"no match":        {with(configuration, "key_pattern", "nothing:*"), "keys", "none of about 3 keys matches; check the key pattern", "connect login permissions"},
 		"an empty server": {empty, "keys", "the database holds no key", "connect login permissions"},
 		"a wrong value":   {with(configuration, "port", "0"), "connect", `port holds "0": write a whole number`, ""},
+		"no such mode":    {with(configuration, "mode", "rdb"), "connect", `mode holds "rdb", which the form does not offer`, ""},
 		"no certificate":  {with(configuration, "ssl", "true", "tls_ca", "bm9uZQ=="), "connect", "tls_ca is no PEM file", ""},
 		"half a pair":     {with(configuration, "ssl", "true", "tls_cert", base64.StdEncoding.EncodeToString([]byte("-----BEGIN X-----"))), "login", "upload both or neither", ""},
 		"TLS left over":   {with(configuration, "ssl", "false", "tls_ca", "bm9uZQ==", "tls_server_name", "x"), "", "", "connect"},

@@ -24,9 +24,10 @@ const (
 	// stream, as a divisor.
 	queueShare = 8
 
-	// A checkpoint follows each batch that may have one, which is about every
-	// thousand keys, and, where few keys match, comes every few seconds all the same.
-	checkpointRows   = 1
+	// A checkpoint is due after so many rows, where a page of keys ends next: with
+	// pages of 250 keys that is before the thousandth. Where few keys match, it
+	// comes every few seconds all the same.
+	checkpointRows   = 750
 	checkpointWithin = 5 * time.Second
 )
 

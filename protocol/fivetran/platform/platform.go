@@ -191,7 +191,7 @@ func (p *platform) sync(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s := &syncing{platform: p, warehouse: w, checker: checker{platform: p, resumed: p.report.Resumed, now: time.Now, breaches: &p.breaches}}
+	s := &syncing{platform: p, warehouse: w, check: checker{platform: p, resumed: p.report.Resumed, now: time.Now, breaches: &p.breaches}}
 	err = s.run(ctx, state)
 	// What came is applied whatever the end: the platform may have done so before it.
 	if applied := s.apply(context.WithoutCancel(ctx), err == nil); applied != nil {

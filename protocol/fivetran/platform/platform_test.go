@@ -201,11 +201,11 @@ func TestRun(t *testing.T) {
 	c = right()
 	c.sends = []any{
 		records(upsert(1, "x"), remove(1), upsert(3, "c"), remove(2), upsert(2, "y"), remove(9)),
-		records(upsert(3, "z"), change(2, 1.5), remove(3), upsert(4, "d"), upsert(4, "e")), checkpoint(`{"n":2}`), warning("so so"),
+		records(upsert(3, "z"), change(2, 1.5), remove(3), upsert(4, "d"), upsert(4, "e")), checkpoint(`{"n":2}`), warning("slowly"),
 		&sdk.UpdateResponse{Operation: &sdk.UpdateResponse_Record{Record: upsert(5, "f")}}, checkpoint(`{"n":3}`),
 	}
 	report, err = s.run(c)
-	if err != nil || report.Updates != 1 || report.Deletes != 4 || !slices.Equal(report.Warnings, []string{"so so"}) || c.asked.GetStateJson() != `{"n":1}` {
+	if err != nil || report.Updates != 1 || report.Deletes != 4 || !slices.Equal(report.Warnings, []string{"slowly"}) || c.asked.GetStateJson() != `{"n":1}` {
 		t.Fatalf("second sync: %+v, %v, asked %v", report, err, c.asked)
 	}
 	if got := s.rows(); got != "1x- 2y1.5 3z- 4e 5f" || s.state() != `{"n":3}` {

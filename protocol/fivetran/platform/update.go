@@ -47,7 +47,7 @@ func (c frameCodec) Unmarshal(data mem.BufferSlice, v any) error {
 // A syncing is one Update under way.
 type syncing struct {
 	*platform
-	checker
+	check     checker
 	warehouse *warehouse
 
 	rows, bytes int64 // not applied
@@ -75,16 +75,16 @@ func (s *syncing) run(ctx context.Context, state string) error {
 	if err != nil && !errors.Is(err, io.EOF) { // the reason comes with the response
 		return failed("Update", err)
 	}
-	s.checker.last, s.applied = s.now(), s.now()
+	s.check.last, s.applied = s.check.now(), s.check.now()
 	for {
 		var f frame
 		switch err := stream.RecvMsg(&f); {
 		case errors.Is(err, io.EOF):
-			s.checker.end()
-			return s.checker.breaches.err()
+			s.check.end()
+			return s.check.breaches.err()
 		case status.Code(err) == codes.ResourceExhausted:
-			s.checker.breaches.add("a message is longer than %d bytes: %d are allowed", receiveBytes, maxMessageBytes)
-			return s.checker.breaches.err()
+			s.check.breaches.add("a message is longer than %d bytes: %d are allowed", receiveBytes, maxMessageBytes)
+			return s.check.breaches.err()
 		case err != nil:
 			return failed("Update", err)
 		}
@@ -100,8 +100,8 @@ func (s *syncing) run(ctx context.Context, state string) error {
 func (s *syncing) behindTask(stream grpc.ClientStream, task *TaskError) error {
 	var f frame
 	if err := stream.RecvMsg(&f); err == nil {
-		s.checker.breaches.add("something follows a task, which ends a sync")
-		return s.checker.breaches.err()
+		s.check.breaches.add("something follows a task, which ends a sync")
+		return s.check.breaches.err()
 	}
 	return task
 }
@@ -113,7 +113,7 @@ func (s *syncing) take(ctx context.Context, data []byte) (*TaskError, error) {
 	s.report.Bytes += int64(len(data))
 	s.bytes += int64(len(data))
 	if len(data) > maxMessageBytes {
-		s.checker.breaches.add("a message has %d bytes: %d are allowed", len(data), maxMessageBytes)
+		s.check.breaches.add("a message has %d bytes: %d are allowed", len(data), maxMessageBytes)
 	}
 	response := &sdk.UpdateResponse{}
 	if err := proto.Unmarshal(data, response); err != nil {
@@ -121,8 +121,8 @@ func (s *syncing) take(ctx context.Context, data []byte) (*TaskError, error) {
 		if strings.Contains(err.Error(), "UTF-8") {
 			what = "holds text that is not valid UTF-8"
 		}
-		s.checker.breaches.add("a message %s", what)
-		return nil, s.checker.breaches.err()
+		s.check.breaches.add("a message %s", what)
+		return nil, s.check.breaches.err()
 	}
 	switch op := response.Operation.(type) {
 	case *sdk.UpdateResponse_Record:
@@ -135,25 +135,25 @@ func (s *syncing) take(ctx context.Context, data []byte) (*TaskError, error) {
 		return nil, s.takeSchemaChange(ctx, op.SchemaChange)
 	case *sdk.UpdateResponse_Warning:
 		if op.Warning.GetMessage() == "" {
-			s.checker.breaches.add("a warning says nothing")
+			s.check.breaches.add("a warning says nothing")
 		}
-		s.warned = true
+		s.check.warned = true
 		s.report.Warnings = append(s.report.Warnings, op.Warning.GetMessage())
 		s.say("warning: %s", op.Warning.GetMessage())
 	case *sdk.UpdateResponse_Task:
 		if op.Task.GetMessage() == "" {
-			s.checker.breaches.add("a task does not say what to do")
+			s.check.breaches.add("a task does not say what to do")
 		}
-		return &TaskError{op.Task.GetMessage()}, s.checker.breaches.err()
+		return &TaskError{op.Task.GetMessage()}, s.check.breaches.err()
 	default:
-		s.checker.breaches.add("a message holds no operation")
+		s.check.breaches.add("a message holds no operation")
 	}
-	return nil, s.checker.breaches.err()
+	return nil, s.check.breaches.err()
 }
 
 func (s *syncing) takeRecords(ctx context.Context, records []*sdk.Record) error {
-	s.checker.records(records)
-	if err := s.checker.breaches.err(); err != nil {
+	s.check.records(records)
+	if err := s.check.breaches.err(); err != nil {
 		return err
 	}
 	for _, r := range records {
@@ -178,12 +178,12 @@ func (s *syncing) takeRecords(ctx context.Context, records []*sdk.Record) error 
 
 func (s *syncing) takeCheckpoint(ctx context.Context, state string) error {
 	s.report.Checkpoints++
-	s.checker.checkpoint(state)
-	if err := s.checker.breaches.err(); err != nil {
+	s.check.checkpoint(state)
+	if err := s.check.breaches.err(); err != nil {
 		return err
 	}
 	s.state = state
-	if s.rows < applyRows && s.bytes < applyBytes && s.now().Sub(s.applied) < applyEvery {
+	if s.rows < applyRows && s.bytes < applyBytes && s.check.now().Sub(s.applied) < applyEvery {
 		return nil
 	}
 	return s.apply(ctx, false)
@@ -191,12 +191,12 @@ func (s *syncing) takeCheckpoint(ctx context.Context, state string) error {
 
 func (s *syncing) takeSchemaChange(ctx context.Context, change *sdk.SchemaChange) error {
 	if (change.GetWithSchema() != nil) != s.schemas || change.GetChange() == nil {
-		s.checker.breaches.add("a schema change does not go with the schema, or is empty")
-		return s.checker.breaches.err()
+		s.check.breaches.add("a schema change does not go with the schema, or is empty")
+		return s.check.breaches.err()
 	}
 	s.addSchemas(change.GetWithSchema())
 	s.addTables("", change.GetWithoutSchema().GetTables())
-	if err := s.checker.breaches.err(); err != nil {
+	if err := s.check.breaches.err(); err != nil {
 		return err
 	}
 	if err := s.warehouse.apply(ctx, s.state, false); err != nil {
@@ -216,7 +216,7 @@ func (s *syncing) apply(ctx context.Context, finished bool) error {
 	if err := s.warehouse.apply(ctx, s.state, finished); err != nil {
 		return err
 	}
-	s.rows, s.bytes, s.applied = 0, 0, s.now()
+	s.rows, s.bytes, s.applied = 0, 0, s.check.now()
 	if s.state == "" {
 		return nil
 	}
