@@ -184,6 +184,32 @@ func TestFivetran_cuts(t *testing.T) {
 	}
 }
 
+// TestFivetran_replica reads as a replica does: after the first sync only what has
+// changed is sent, deletes among it.
+func TestFivetran_replica(t *testing.T) {
+	l := newFivetranLane(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0", "--repl-backlog-size", "64mb"}}, "database", "0,3", "mode", "replica")
+	w := &writer{client: l.client, random: rand.New(rand.NewPCG(1, 78)), touched: map[place]bool{}}
+	l.check(w.fill(t.Context()))
+	if report := l.sync(); report.Truncates != 1 || report.Deletes != 0 {
+		t.Errorf("first sync: %+v", report)
+	}
+	l.compare(0, 3)
+	for range 3 {
+		l.check(w.change(t.Context(), 500))
+		if report := l.sync(); report.Truncates != 0 || report.Upserts == 0 || report.Upserts > 2000 || report.Deletes == 0 {
+			t.Errorf("a later sync: %+v", report)
+		}
+		l.compare(0, 3)
+	}
+	// What the backlog no longer holds is read anew, and a warning says so.
+	l.check(l.client.Do(t.Context(), l.client.B().ConfigSet().ParameterValue().ParameterValue("repl-backlog-size", "16kb").Build()).Error())
+	l.check(w.change(t.Context(), 2000))
+	if report := l.sync(); report.Truncates != 1 || len(report.Warnings) != 1 {
+		t.Errorf("after a lost backlog: %+v", report)
+	}
+	l.compare(0, 3)
+}
+
 // TestFivetran_many syncs 200,000 keys, deletes a quarter, and syncs again.
 func TestFivetran_many(t *testing.T) {
 	l := newFivetranLane(t, testserver.Options{}, "database", "0,1")

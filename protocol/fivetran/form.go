@@ -53,8 +53,9 @@ var fields = []field{
 		name: "mode", label: "Reading mode",
 		help: "How the server is read.",
 		choices: []choice{
-			{"auto", "Automatic", "The best mode that the server permits."},
+			{"auto", "Automatic", "The mode that suits most servers: scan."},
 			{"scan", "Scan", "By SCAN, which every server permits: each sync reads every key, at its own moment."},
+			{"replica", "Replica", "As a replica does, where PSYNC is permitted: the first sync reads all keys at one moment, later ones only what changed since."},
 		},
 	},
 	{name: "batch_size", label: "Batch size", help: "Keys asked for in one round trip, from 1 to 100000. More is faster, and holds up the server's other clients for longer."},

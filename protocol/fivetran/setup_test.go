@@ -72,7 +72,7 @@ func TestConfigurationForm(t *testing.T) {
 			modes = append(modes, c.Value)
 		}
 	}
-	if got := strings.Join(modes, " "); got != "auto scan" {
+	if got := strings.Join(modes, " "); got != "auto scan replica" {
 		t.Errorf("modes %s", got)
 	}
 	if !form.TableSelectionSupported || form.SchemaSelectionSupported {
