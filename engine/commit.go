@@ -81,6 +81,10 @@ func (r *run) publish(ctx context.Context, b *row.Batch) (err error) {
 		return r.fail(err)
 	}
 	r.sum.Publishing += time.Since(began)
+	if b.Closes == row.Changes && !r.published {
+		r.sum.Resumed = false // it went on behind a snapshot, not within one
+	}
+	r.published = true
 	r.sum.Counts.Add(counts)
 	r.committed()
 	r.complete, r.startsOver = true, 0

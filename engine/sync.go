@@ -87,6 +87,7 @@ type run struct {
 
 	startsOver int   // snapshots started over since something was published
 	generation int64 // of the last batch written; 0 before the first
+	published  bool  // something was, by this run
 	complete   bool  // the last batch written was published
 
 	rowsSince  int64 // rows written since the last commit
