@@ -41,10 +41,10 @@ type mirror struct {
 }
 
 // run reads from where the mirror is to the end of the source, or until ctx ends.
-func (m *mirror) run(t *testing.T, ctx context.Context, s *Source) error {
+func (m *mirror) run(ctx context.Context, t *testing.T, s *Source) error {
 	t.Helper()
 	for {
-		err := m.attempt(t, ctx, s)
+		err := m.attempt(ctx, t, s)
 		lost, ok := errors.AsType[*source.PositionLostError](err)
 		if !ok {
 			return err
@@ -54,7 +54,7 @@ func (m *mirror) run(t *testing.T, ctx context.Context, s *Source) error {
 	}
 }
 
-func (m *mirror) attempt(t *testing.T, ctx context.Context, s *Source) error {
+func (m *mirror) attempt(ctx context.Context, t *testing.T, s *Source) error {
 	t.Helper()
 	r, err := s.Open(ctx, m.at)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestReplica_changes(t *testing.T) {
 	m := &mirror{}
 	run := func() {
 		t.Helper()
-		if err := m.run(t, t.Context(), sourceOf(t, s, replica)); err != nil {
+		if err := m.run(t.Context(), t, sourceOf(t, s, replica)); err != nil {
 			t.Fatal(err)
 		}
 		m.equals(t, oracle(t, c))
@@ -204,11 +204,11 @@ func TestReplica_lost(t *testing.T) {
 	} {
 		m := &mirror{}
 		fill(t, c, []string{"SET", "first", "1"})
-		if err := m.run(t, t.Context(), sourceOf(t, s, replica)); err != nil {
+		if err := m.run(t.Context(), t, sourceOf(t, s, replica)); err != nil {
 			t.Fatal(err)
 		}
 		tt.do()
-		if err := m.run(t, t.Context(), sourceOf(t, s, tt.options)); err != nil {
+		if err := m.run(t.Context(), t, sourceOf(t, s, tt.options)); err != nil {
 			t.Fatal(tt.why, ": ", err)
 		}
 		if len(m.lost) != 1 || !strings.Contains(m.lost[0], tt.why) || m.at.Generation != 2 {
@@ -218,7 +218,7 @@ func TestReplica_lost(t *testing.T) {
 	}
 	// The history ends with the process.
 	m := &mirror{}
-	if err := m.run(t, t.Context(), sourceOf(t, s, replica)); err != nil {
+	if err := m.run(t.Context(), t, sourceOf(t, s, replica)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Restart(t.Context()); err != nil {
@@ -226,7 +226,7 @@ func TestReplica_lost(t *testing.T) {
 	}
 	c = clientOf(t, s)
 	fill(t, c, []string{"SET", "new", "1"})
-	if err := m.run(t, t.Context(), sourceOf(t, s, replica)); err != nil {
+	if err := m.run(t.Context(), t, sourceOf(t, s, replica)); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.lost) != 1 || !strings.Contains(m.lost[0], "another history") {
@@ -253,7 +253,7 @@ func TestReplica_positions(t *testing.T) {
 	m := &mirror{}
 	fillStrings(t, clientOf(t, s), 100)
 	for i, change := range []func(*Options){func(*Options) {}, replica, func(*Options) {}} {
-		if err := m.run(t, t.Context(), sourceOf(t, s, change)); err != nil {
+		if err := m.run(t.Context(), t, sourceOf(t, s, change)); err != nil {
 			t.Fatal(err)
 		}
 		if len(m.rows) != 100 || m.at.Generation != int64(i+1) {
@@ -294,7 +294,7 @@ func TestReplica_leastPrivilege(t *testing.T) {
 	src := sourceOf(t, s, replica, func(o *Options) { o.Username, o.Password = "keylift", "PASSWORD" })
 	m := &mirror{}
 	for range 2 {
-		if err := m.run(t, t.Context(), src); err != nil {
+		if err := m.run(t.Context(), t, src); err != nil {
 			t.Fatal(err)
 		}
 		m.equals(t, oracle(t, c))
@@ -392,7 +392,7 @@ func TestReplica_random(t *testing.T) {
 		o.PublishInterval = 20 * time.Millisecond
 	}
 	m := &mirror{}
-	if err := m.run(t, t.Context(), sourceOf(t, s, through)); err != nil {
+	if err := m.run(t.Context(), t, sourceOf(t, s, through)); err != nil {
 		t.Fatal(err)
 	}
 	for round := range 5 {
@@ -419,7 +419,7 @@ func TestReplica_random(t *testing.T) {
 		// Follow, and go on after every cut.
 		src := sourceOf(t, s, through, func(o *Options) { o.Follow = true })
 		for writing.Err() == nil {
-			err := m.run(t, writing, src)
+			err := m.run(writing, t, src)
 			var retry interface{ Retryable() bool }
 			if err == nil || writing.Err() == nil && (!errors.As(err, &retry) || !retry.Retryable()) {
 				if _, access := errors.AsType[*source.AccessError](err); !access { // cut in the handshake
@@ -430,7 +430,7 @@ func TestReplica_random(t *testing.T) {
 		stop()
 		wg.Wait()
 		time.Sleep(200 * time.Millisecond) // until what expires has been deleted
-		if err := m.run(t, t.Context(), sourceOf(t, s, through)); err != nil {
+		if err := m.run(t.Context(), t, sourceOf(t, s, through)); err != nil {
 			t.Fatal(err)
 		}
 		want := worldOf(t, s, writerDatabases)

@@ -312,7 +312,7 @@ func TestLink_Snapshot(t *testing.T) {
 	}
 	for name, pieces := range tests {
 		for how, reader := range map[string]func(io.Reader) io.Reader{
-			"": func(r io.Reader) io.Reader { return r }, " by bytes": iotest.OneByteReader,
+			"": func(r io.Reader) io.Reader { return r }, "by bytes": iotest.OneByteReader,
 		} {
 			l := dialLink(t, scripted(t, pieces...))
 			start, err := l.Sync(t.Context(), "", 0)
@@ -321,7 +321,7 @@ func TestLink_Snapshot(t *testing.T) {
 			}
 			got, err := io.ReadAll(reader(l.Snapshot()))
 			if err != nil || string(got) != body {
-				t.Errorf("%s%s: %q, %v", name, how, got, err)
+				t.Errorf("%s %s: %q, %v", name, how, got, err)
 			}
 			l.Close()
 		}
