@@ -40,7 +40,7 @@ rdb_file: ""                               # default
 follow: false                              # default
 batch_size: 7                              # batch_size in line 5
 fast: true                                 # --fast
-big_key_bytes: "16MiB"                     # default
+big_key_bytes: "64MiB"                     # fast
 max_value_bytes: "100MiB"                  # default
 destination: "duckdb:warehouse.db"         # default
 destination_schema: "main"                 # default

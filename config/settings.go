@@ -54,7 +54,8 @@ const (
 	writing = "Where it goes"
 	limits  = "Limits"
 
-	fastBatch = 1000 // keys
+	fastBatch  = 1000 // keys
+	fastBigKey = 64 << 20
 )
 
 // settings is what parsing, the schema, the printed configuration and the
@@ -150,7 +151,7 @@ var settings = []setting{
 		value:   bind(whole(1, 100_000), func(c *Config) *int { return &c.BatchSize }),
 	},
 	{
-		Setting: Setting{Key: "fast", Group: reading, Default: "false", Bool: true, Doc: "Read as fast as the server can, for those who own it: `batch_size` is 1000 unless it is given."},
+		Setting: Setting{Key: "fast", Group: reading, Default: "false", Bool: true, Doc: "Read as fast as the server can, for those who own it: `batch_size` is 1000 and `big_key_bytes` 64 MiB unless they are given."},
 		value:   bind(truth, func(c *Config) *bool { return &c.Fast }),
 	},
 	{

@@ -38,6 +38,10 @@ func (l *loader) validate(c *Config, all layer) {
 		c.BatchSize = fastBatch
 		c.origins["batch_size"] = "fast"
 	}
+	if c.Fast && !given("big_key_bytes") {
+		c.BigKeyBytes = fastBigKey
+		c.origins["big_key_bytes"] = "fast"
+	}
 }
 
 // validateFile checks what goes with an RDB file and what does not.

@@ -255,6 +255,9 @@ func (f *fetcher) finish(ctx context.Context) error {
 }
 
 func (f *fetcher) deliver(ctx context.Context) error {
+	if err := f.r.ahead.take(ctx, f.batch.Bytes(), f.page.turn); err != nil {
+		return err
+	}
 	select {
 	case f.page.batches <- f.batch:
 		return nil

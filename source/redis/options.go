@@ -32,7 +32,7 @@ type Options struct {
 	Follow          bool
 	PublishInterval time.Duration
 
-	BatchSize     int   // keys of a pipeline; default 100
+	BatchSize     int   // keys in flight near the server; default 100
 	BigKeyBytes   int64 // keys that take more memory in the server are read in chunks; default 16 MiB
 	MaxValueBytes int64 // longer values become NULL; default 100 MiB
 	MemoryBytes   int64 // aimed at for rows on their way; default 64 MiB

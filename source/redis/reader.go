@@ -35,6 +35,7 @@ type reader struct {
 	work    chan *page // to the workers
 	ordered chan *page // the same pages, to Next
 	current *page
+	ahead   *budget // of batches that wait for Next
 }
 
 // A page is the unit of work: the keys of a run of SCAN replies.
@@ -47,14 +48,15 @@ type page struct {
 	batches  chan *row.Batch // filled and, when complete, closed by the worker that has the page
 }
 
-// Memory: every page that Next has not come to yet may hold batchesAhead batches,
-// and as many pages are in hand as MemoryBytes has room for, so that a big key in
-// one page does not hold up the others. Beside them there are the names of keys
-// of pagesAhead pages, and what each worker has at hand. A page is read soon after
-// it was scanned: until then the server's processor has its keys at hand.
+// Memory: the batches that wait for Next share a budget of MemoryBytes, so that a
+// big key in one page does not hold up those behind it, within maxPages pages.
+// Beside them there are the names of keys of pagesAhead pages, and what each
+// worker has at hand. A page is read soon after it was scanned: until then the
+// server's processor has its keys at hand.
 const (
+	maxPages        = 1000
 	pagesAhead      = 2
-	batchesAhead    = 2
+	batchesAhead    = 2 // of one page
 	batchesOfMemory = 128
 	minBatchBytes   = 256 << 10
 	maxBatchBytes   = 1 << 20
@@ -105,8 +107,8 @@ func (r *reader) begin(ctx context.Context, producers ...func(context.Context) e
 	// Reads in progress are interrupted by breaking their connections.
 	r.unbind = context.AfterFunc(reading, ss.abort)
 	r.work = make(chan *page, pagesAhead)
-	pages := s.options.MemoryBytes / (r.batchBytes * batchesAhead)
-	r.ordered = make(chan *page, max(int(pages), pipelines+spareWorkers+pagesAhead))
+	r.ordered = make(chan *page, maxPages)
+	r.ahead = newBudget(s.options.MemoryBytes)
 	for _, produce := range producers {
 		r.group.Go(func() error { return r.guarded(reading, produce) })
 	}
@@ -157,20 +159,28 @@ func (s *Source) scope() row.Scope {
 
 // A pipeline has half a batch of keys, and near the server two are in flight: it
 // has one to go on with while the replies to the other are taken, and its other
-// clients wait for no more than these. A longer round trip takes more.
+// clients wait for no more than these. Where batches are larger than by default,
+// others wait anyway, and more in flight is faster than longer pipelines. A longer
+// round trip takes more.
 const (
-	pipelinesNear = 2
-	maxPipelines  = 64
-	serviceOfKey  = 4 * time.Microsecond // about what the server takes for a key
+	maxPipelineKeys = 250
+	kindPipelines   = 2
+	eagerPipelines  = 8
+	maxPipelines    = 64
+	serviceOfKey    = 4 * time.Microsecond // about what the server takes for a key
 )
 
 // pipelineKeys returns the number of keys of a pipeline.
-func (o *Options) pipelineKeys() int { return (o.BatchSize + 1) / 2 }
+func (o *Options) pipelineKeys() int { return min((o.BatchSize+1)/2, maxPipelineKeys) }
 
 // pipelinesFor returns how many pipelines are in flight.
 func (o *Options) pipelinesFor(rtt time.Duration) int {
+	least := kindPipelines
+	if o.BatchSize > DefaultBatchSize {
+		least = eagerPipelines
+	}
 	service := time.Duration(o.pipelineKeys()) * serviceOfKey
-	return min(pipelinesNear+int(rtt/service), maxPipelines)
+	return min(least+int(rtt/service), maxPipelines)
 }
 
 // guarded runs one goroutine of the reader; its error ends the reader.
@@ -202,6 +212,7 @@ func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
 		select {
 		case b, more := <-r.current.batches:
 			if more {
+				r.ahead.give(b.Bytes())
 				return b, nil
 			}
 			r.current = nil
