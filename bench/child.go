@@ -20,6 +20,7 @@ const childCommand = "child"
 type outcome struct {
 	Keys    int
 	Seconds float64
+	Lag     float64 // seconds, of following
 }
 
 // runChild reads the server in one of the ways, as a process of its own.
@@ -30,6 +31,7 @@ func runChild(ctx context.Context) error {
 	way, address, args := os.Args[2], os.Args[3], os.Args[4:]
 	began := time.Now()
 	var keys int
+	var lag time.Duration
 	var err error
 	switch way {
 	case "ceiling":
@@ -38,6 +40,14 @@ func runChild(ctx context.Context) error {
 		keys, err = readRoundTrips(ctx, address)
 	case "read":
 		keys, err = readKeylift(ctx, address, args)
+	case "psync":
+		keys, err = readTransport(ctx, address, args)
+	case "replica-read":
+		keys, err = readReplica(ctx, address)
+	case "load":
+		keys, err = load(ctx, address, args)
+	case "follow":
+		lag, err = runFollow(ctx, address, args)
 	case "drop":
 		keys, err = readFivetran(ctx, address, args)
 	case "get", "fill":
@@ -61,7 +71,7 @@ func runChild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(outcome{keys, time.Since(began).Seconds()})
+	return json.NewEncoder(os.Stdout).Encode(outcome{keys, time.Since(began).Seconds(), lag.Seconds()})
 }
 
 // command runs this program as a child.
@@ -91,12 +101,16 @@ func (b *bench) measureChild(ctx context.Context, cmd *exec.Cmd) (sample, error)
 	if err != nil {
 		return s, err
 	}
-	var o outcome
+	o, err := parseOutcome(out)
+	s.keys, s.seconds, s.lag = o.Keys, o.Seconds, o.Lag
+	return s, err
+}
+
+func parseOutcome(out []byte) (o outcome, err error) {
 	if err := json.Unmarshal(out, &o); err != nil {
-		return s, fmt.Errorf("read the outcome %q: %w", out, err)
+		return o, fmt.Errorf("read the outcome %q: %w", out, err)
 	}
-	s.keys, s.seconds = o.Keys, o.Seconds
-	return s, nil
+	return o, nil
 }
 
 // measure runs a process beside the client that does GET, and returns what it

@@ -204,6 +204,9 @@ func (d dataset) change(ctx context.Context, address string, round int) error {
 	})
 }
 
+// changed returns how many keys change changes.
+func (d dataset) changed() int { return (d.keys + changeEvery/2 - 1) / changeEvery }
+
 // pipeline sends the commands that feed writes without waiting for answers,
 // which are one line each. It returns when all have come, or with the first error.
 func pipeline(ctx context.Context, address string, feed func(write func(commands []byte, n int) error) error) (err error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,12 +49,9 @@ func fivetran(batch string) run {
 		if err := errors.Join(err, dropErr); err != nil {
 			return s, fmt.Errorf("%w\n%s", err, log)
 		}
-		var o outcome
-		if err := json.Unmarshal(out, &o); err != nil {
-			return s, fmt.Errorf("read the outcome %q: %w", out, err)
-		}
+		o, err := parseOutcome(out)
 		s.keys, s.seconds = o.Keys, o.Seconds
-		return s, nil
+		return s, err
 	}
 }
 

@@ -169,6 +169,11 @@ var measurements = []measurement{
 	{"changed", changedSync},
 	{"first-fast", firstSync(fast)},
 	{"unchanged-fast", unchangedSync(fast)},
+	{"psync", transport},
+	{"replica-read", child("replica-read")},
+	{"replica-first", replicaFirst},
+	{"replica-catchup", replicaCatchUp},
+	{"follow", follow},
 	{"proxy", proxied(false, "100")},
 	{"proxy-rtt", proxied(true, "100")},
 	{"proxy-fast", proxied(false, "1000")},
@@ -177,9 +182,11 @@ var measurements = []measurement{
 
 // needs names the measurements that prepare for others.
 var needs = map[string][]string{
-	"unchanged":      {"first"},
-	"changed":        {"first"},
-	"unchanged-fast": {"first-fast"},
+	"unchanged":       {"first"},
+	"changed":         {"first"},
+	"unchanged-fast":  {"first-fast"},
+	"replica-catchup": {"replica-first"},
+	"follow":          {"replica-first"},
 }
 
 // bigName names what -big adds, which is not a measurement of each round.
@@ -215,7 +222,10 @@ func (b *bench) chosen() []measurement {
 
 // start starts an empty server of the benchmark's own.
 func (b *bench) start(ctx context.Context) error {
-	s, err := testserver.Start(ctx, testserver.Options{})
+	s, err := testserver.Start(ctx, testserver.Options{Args: []string{
+		"--repl-diskless-sync-delay", "0", // a snapshot begins when it is asked for
+		"--repl-backlog-size", "256mb", // what one run leaves, the next goes on from
+	}})
 	if err != nil {
 		return err
 	}

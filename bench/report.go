@@ -17,6 +17,7 @@ type sample struct {
 	peak                 int64   // bytes of memory of the reader
 	latency              latency // of the client beside it
 	synced               *synced // of syncs
+	lag                  float64 // seconds, the longest, of following
 }
 
 func (s sample) rate() float64 { return float64(s.keys) / s.seconds }
@@ -60,6 +61,8 @@ var ratios = []ratio{
 	{"0.1 % changed, default, of the ceiling", "changed", "ceiling", "%.2f", ""},
 	{"first sync, one round trip a command in Python", "first", "redis-py", "%.0f x", ">= 60 x"},
 	{"first sync, one round trip a command in Go", "first", "roundtrip", "%.0f x", ""},
+	{"replica: reading, of the transport", "replica-read", "psync", "%.2f", ">= 0.90"},
+	{"replica: first sync, of the transport", "replica-first", "psync", "%.2f", ">= 0.60"},
 	{"reading with the delay, default, of without", "proxy-rtt", "proxy", "%.2f", ">= 0.80"},
 	{"reading with the delay, --fast, of without", "proxy-fast-rtt", "proxy-fast", "%.2f", ">= 0.80"},
 }
@@ -82,7 +85,7 @@ func (b *bench) report(w io.Writer) error {
 		b.data.keys, b.data.seed, b.rounds, b.version, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
 	b.reportRatios(section(t, "ratio of keys/s\tmedian\tspread\tgoal"))
 	b.reportLimits(section(t, "limit\tmost\t\tgoal"))
-	b.reportRaw(section(t, "measurement\tkeys/s\tspread\tCPU s per M keys: reader\tserver\tpeak MiB\tGET p50\tp99\tmax ms"))
+	b.reportRaw(section(t, "measurement\tkeys/s\tspread\tCPU s per M keys: reader\tserver's main thread\tpeak MiB\tGET p50\tp99\tmax ms"))
 	b.reportRows(section(t, "rows\tnew\tchanged\tunchanged\tdeleted\tfile before\tafter, MB"))
 	return t.Flush()
 }
@@ -105,7 +108,7 @@ func (b *bench) reportRatios(line func(string, ...any)) {
 // reportLimits reports what must not be exceeded.
 func (b *bench) reportLimits(line func(string, ...any)) {
 	var peak int64
-	for _, name := range []string{"first", "unchanged", "changed", "first-fast", "unchanged-fast"} {
+	for _, name := range []string{"first", "unchanged", "changed", "first-fast", "unchanged-fast", "replica-first", "replica-catchup"} {
 		for _, s := range b.results[name] {
 			peak = max(peak, s.peak)
 		}
@@ -126,9 +129,26 @@ func (b *bench) reportLimits(line func(string, ...any)) {
 		line("unchanged sync: rows written\t%d\t\t0", written)
 		line("unchanged sync: growth of the file\t%d bytes\t\t0", grown)
 	}
+	b.reportReplica(line)
 	if r := b.bigKey; r != nil {
 		line("sorted set of %d members: slowest command\t%.1f ms\t(%s)\t< 20 ms", bigMembers, float64(r.slowest.Microseconds())/1000, cmp.Or(r.command, "all below 0.5 ms"))
 		line("sorted set of %d members: peak memory\t%d MiB\t(in %.1f s; %s in the server)\tas documented", bigMembers, r.peak>>20, r.seconds, r.memory)
+	}
+}
+
+// reportReplica reports the limits of reading as a replica does.
+func (b *bench) reportReplica(line func(string, ...any)) {
+	main := func(s sample) float64 { return s.serverCPU / float64(s.keys) }
+	if replica, scan := b.results["replica-first"], b.results["first"]; replica != nil && scan != nil {
+		line("replica: CPU of the server's main thread, of scan mode's\t%.2f\t\t< 0.25", over(replica, main).median/over(scan, main).median)
+	}
+	if samples := b.results["replica-catchup"]; samples != nil {
+		took := over(samples, func(s sample) float64 { return s.seconds })
+		line("replica: a run after %d changes\t%.2f s\t(median %.2f)\t< 1 s", samples[0].keys, took.most, took.median)
+	}
+	if samples := b.results["follow"]; samples != nil {
+		lag := over(samples, func(s sample) float64 { return s.lag })
+		line("follow: writes/s\t%.0f\t(median; lag %.2f s at most)\t>= 30000, lag < 2 s", over(samples, sample.rate).median, lag.most)
 	}
 }
 

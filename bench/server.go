@@ -45,9 +45,10 @@ func (s *server) info(ctx context.Context, section, field string) (string, error
 	return "", fmt.Errorf("INFO %s has no %s", section, field)
 }
 
-// cpu returns the seconds of CPU that the server has used.
+// cpu returns the seconds of CPU that the server's main thread has used, which
+// serves its clients.
 func (s *server) cpu(ctx context.Context) (seconds float64, err error) {
-	for _, field := range []string{"used_cpu_sys", "used_cpu_user"} {
+	for _, field := range []string{"used_cpu_sys_main_thread", "used_cpu_user_main_thread"} {
 		text, err := s.info(ctx, "cpu", field)
 		if err != nil {
 			return 0, err
