@@ -68,6 +68,7 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (s
 	if err != nil {
 		return nil, err
 	}
+	log.Debug("reading begins", "mode", report.Mode, "reason", report.Reason)
 	dst, err := openDestination(ctx, cfg, false)
 	if err != nil {
 		return nil, err

@@ -14,11 +14,12 @@ import (
 // A Proxy forwards connections to one address. Its methods may be called by
 // several goroutines at once.
 type Proxy struct {
-	network, target string
-	listener        net.Listener
-	wg              sync.WaitGroup
+	listener net.Listener
+	wg       sync.WaitGroup
 
 	mu         sync.Mutex
+	network    string        // of target
+	target     string        // of new connections
 	delay      time.Duration // of each direction
 	rate       int64         // bytes a second from the server; 0: unlimited
 	busy       time.Time     // until when the bytes on their way take the line
@@ -79,6 +80,15 @@ func (p *Proxy) cut() {
 	}
 }
 
+// Redirect leads new connections to another address, as a name does after a
+// failover, and breaks those that there are.
+func (p *Proxy) Redirect(network, target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.network, p.target = network, target
+	p.cut()
+}
+
 // Refuse makes new connections end at once, as long as on is true.
 func (p *Proxy) Refuse(on bool) {
 	p.mu.Lock()
@@ -118,12 +128,12 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
 	p.mu.Lock()
-	refusing := p.refusing
+	refusing, network, target := p.refusing, p.network, p.target
 	p.mu.Unlock()
 	if refusing {
 		return
 	}
-	server, err := net.Dial(p.network, p.target)
+	server, err := net.Dial(network, target)
 	if err != nil {
 		return
 	}

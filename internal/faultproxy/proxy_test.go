@@ -127,3 +127,20 @@ func TestProxy_Slow(t *testing.T) {
 		t.Errorf("100 KiB at 1 MiB/s took %v", took)
 	}
 }
+
+func TestProxy_Redirect(t *testing.T) {
+	p, other := echo(t), echo(t)
+	c := dial(t, p)
+	other.Refuse(true)
+	p.Redirect("tcp", other.Address())
+	if got, err := say(c, "before"); err == nil {
+		t.Errorf("a connection of before still answers %q", got)
+	}
+	if got, err := say(dial(t, p), "refused there"); err == nil {
+		t.Errorf("a new connection is answered %q by the old address", got)
+	}
+	other.Refuse(false)
+	if got, err := say(dial(t, p), "there"); err != nil || got != "there" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

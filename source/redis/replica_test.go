@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"regexp"
 	"strconv"
@@ -15,8 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-
+	"github.com/keylift/keylift/internal/churn"
 	"github.com/keylift/keylift/internal/faultproxy"
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
@@ -324,60 +322,6 @@ func TestReplica_leastPrivilege(t *testing.T) {
 	}
 }
 
-// A writer writes at random until it is stopped.
-type writer struct {
-	client rueidis.Client
-	random *rand.Rand
-}
-
-const writerDatabases = 3
-
-func (w *writer) key() string { return "k" + strconv.Itoa(w.random.IntN(60)) }
-
-func (w *writer) step(ctx context.Context) {
-	r := w.random
-	n := func(below int) string { return strconv.Itoa(r.IntN(below)) }
-	ms := strconv.Itoa(1 + r.IntN(50))
-	text := strings.Repeat("x", r.IntN(100)) + n(1000)
-	commands := [][]string{
-		{"SET", w.key(), text},
-		{"SET", w.key(), text, "PX", ms},
-		{"APPEND", w.key(), text},
-		{"INCR", "n" + n(9)},
-		{"DEL", w.key()},
-		{"UNLINK", w.key(), w.key()},
-		{"HSET", "h" + n(9), "f" + n(20), text},
-		{"HDEL", "h" + n(9), "f" + n(20)},
-		{"RPUSH", "l" + n(9), text, n(9)},
-		{"LPOP", "l" + n(9), n(5)},
-		{"SADD", "s" + n(9), n(50)},
-		{"SPOP", "s" + n(9), "2"},
-		{"ZADD", "z" + n(9), n(100), "m" + n(30)},
-		{"ZREMRANGEBYRANK", "z" + n(9), "0", "1"},
-		{"XADD", "x" + n(5), "MAXLEN", "~", "20", "*", "f", text},
-		{"XTRIM", "x" + n(5), "MAXLEN", "5"},
-		{"PEXPIRE", w.key(), ms},
-		{"PERSIST", w.key()},
-		{"RENAME", w.key(), w.key()},
-		{"COPY", w.key(), w.key(), "DB", n(writerDatabases), "REPLACE"},
-		{"MOVE", w.key(), n(writerDatabases)},
-		{"GETDEL", w.key()},
-		{"SINTERSTORE", "s" + n(9), "s" + n(9), "s" + n(9)},
-		{"BITOP", "NOT", w.key(), w.key()},
-		{"PFADD", "p" + n(5), text},
-		{"SELECT", n(writerDatabases)},
-		{"EVAL", "redis.call('set', KEYS[1], ARGV[1]) return redis.call('del', KEYS[2])", "2", w.key(), w.key(), text},
-		{"LMOVE", "l" + n(9), "l" + n(9), "LEFT", "RIGHT"},
-	}
-	command := commands[r.IntN(len(commands))]
-	if r.IntN(10) == 0 && command[0] != "SELECT" {
-		w.client.DoMulti(ctx, w.client.B().Multi().Build(), w.client.B().Arbitrary(command...).Build(),
-			w.client.B().Arbitrary("SET", w.key(), text).Build(), w.client.B().Exec().Build())
-		return
-	}
-	w.client.Do(ctx, w.client.B().Arbitrary(command...).Build()) // it may be refused: the key may be of another type
-}
-
 // TestReplica_random follows a writer of everything through cuts of the network,
 // and compares when it stops.
 func TestReplica_random(t *testing.T) {
@@ -399,14 +343,18 @@ func TestReplica_random(t *testing.T) {
 		writing, stop := context.WithTimeout(t.Context(), 700*time.Millisecond)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			w := &writer{client: clientOf(t, s), random: rand.New(rand.NewPCG(uint64(round), 9))}
-			for i := 0; writing.Err() == nil; i++ {
-				w.step(t.Context())
-				if i == 1000 && round == 2 {
-					w.client.Do(t.Context(), w.client.B().Flushdb().Build())
-				}
-				if i == 1500 && round == 3 {
-					w.client.Do(t.Context(), w.client.B().Swapdb().Index1(0).Index2(1).Build())
+			w, err := churn.New(s.Address(), uint64(round))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer w.Close()
+			if round > 1 {
+				w.Upheavals = 1500
+			}
+			for writing.Err() == nil {
+				if err := w.Step(t.Context()); err != nil {
+					t.Error(err)
 				}
 			}
 		})
@@ -433,7 +381,7 @@ func TestReplica_random(t *testing.T) {
 		if err := m.run(t.Context(), t, sourceOf(t, s, through)); err != nil {
 			t.Fatal(err)
 		}
-		want := worldOf(t, s, writerDatabases)
+		want := worldOf(t, s, churn.Databases)
 		m.equals(t, want)
 		t.Logf("round %d: %d keys, generation %d, lost %q", round, len(want), m.at.Generation, m.lost)
 		if len(want) < 20 {
