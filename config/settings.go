@@ -147,7 +147,7 @@ var settings = []setting{
 		value:   bind(truth, func(c *Config) *bool { return &c.Follow }),
 	},
 	{
-		Setting: Setting{Key: "batch_size", Group: reading, Default: "100", Doc: "Keys asked for in one round trip. More is faster and holds up the server's other clients for longer."},
+		Setting: Setting{Key: "batch_size", Group: reading, Default: "100", Doc: "Keys that are asked for at once. More is faster and holds up the server's other clients for longer."},
 		value:   bind(whole(1, 100_000), func(c *Config) *int { return &c.BatchSize }),
 	},
 	{

@@ -21,9 +21,10 @@ import (
 // batches on their way.
 const SourceShare = 8
 
-// Source makes the source that cfg describes. It does not connect yet. logKeys
-// lets logs name keys. The error is a *config.Error where a file is wrong.
+// Source makes the source that cfg describes, and gives way to it. It does not
+// connect yet. logKeys lets logs name keys. The error is a *config.Error where a file is wrong.
 func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, error) {
+	GiveWay()
 	if cfg.Mode == "rdb" {
 		return rdbfile.Open(rdbfile.Options{
 			Path: cfg.RDBFile, Input: os.Stdin,

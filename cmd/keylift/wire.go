@@ -19,7 +19,6 @@ const queueShare = 8
 
 // openSource makes the source that cfg describes. It does not connect yet.
 func (c *cli) openSource(cfg *config.Config, log *slog.Logger) (source.Source, error) {
-	wire.GiveWay()
 	return wire.Source(cfg, log, c.logKeys)
 }
 
