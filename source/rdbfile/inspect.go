@@ -39,11 +39,10 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	if created := scanner.Created(); !created.IsZero() {
 		detail += ", written " + created.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	}
-	for _, by := range []struct{ aux, product string }{{"valkey-ver", "valkey"}, {"redis-ver", "redis"}} {
-		if version := scanner.Aux(by.aux); version != "" {
-			detail += " by " + by.product + " " + version
-			break
-		}
+	if version := scanner.Aux("valkey-ver"); version != "" {
+		detail += " by valkey " + version
+	} else if version := scanner.Aux("redis-ver"); version != "" {
+		detail += " by redis " + version
 	}
 	report.Findings = []source.Finding{{Name: "file", Level: source.OK, Detail: detail}}
 	return report, nil

@@ -60,8 +60,8 @@ const maxLine = 64 << 10
 // or of the protocol, the Reader cannot be used any more; error replies are
 // replies.
 func (r *Reader) Read(n int, replies *Replies) error {
-	at := len(replies.text)
-	text := append(replies.text, r.ahead...)
+	text, at := replies.text, len(replies.text)
+	text = append(text, r.ahead...)
 	r.ahead = r.ahead[:0]
 	var err error
 	for range n {
@@ -80,7 +80,7 @@ func (r *Reader) Read(n int, replies *Replies) error {
 func (r *Reader) reply(text []byte, start int) (_ []byte, end int, err error) {
 	at, dropped := start, false
 	for left := 1; left > 0; left-- {
-		line := 0 // bytes, with its end
+		var line int // bytes, with its end
 		for seen := 0; ; {
 			i := bytes.IndexByte(text[at+seen:], '\n')
 			if i >= 0 {
