@@ -55,7 +55,7 @@ func TestFollow(t *testing.T) {
 		for n := range followLanes {
 			lanes.Go(func() {
 				t.Run(strconv.Itoa(n), func(t *testing.T) {
-					l := newFollowLane(t, &total, seed*followLanes+uint64(n))
+					l := newFollowLane(t, &total, seed*followLanes+uint64(n), []string{"128kb", "10mb"}[min(n, 1)])
 					for round := range followRounds {
 						l.round((round + n) % followRounds)
 					}
@@ -127,9 +127,9 @@ type followLane struct {
 	file      string
 }
 
-func newFollowLane(t *testing.T, total *followTally, seed uint64) *followLane {
+func newFollowLane(t *testing.T, total *followTally, seed uint64, backlog string) *followLane {
 	l := &followLane{t: t, total: total, seed: seed, random: rand.New(rand.NewPCG(seed, 7)), file: filepath.Join(t.TempDir(), "warehouse.db")}
-	args := []string{"--repl-diskless-sync-delay", "0", "--appendonly", "yes", "--appendfsync", "no", "--hz", "100", "--repl-backlog-size", "256kb"}
+	args := []string{"--repl-diskless-sync-delay", "0", "--appendonly", "yes", "--appendfsync", "no", "--hz", "100", "--repl-backlog-size", backlog}
 	l.primary = testserver.Redis(t, testserver.Options{Args: args})
 	l.replica = testserver.Redis(t, testserver.Options{Args: args})
 	for _, p := range []**faultproxy.Proxy{&l.proxy, &l.replicate} {
@@ -231,7 +231,7 @@ func (l *followLane) round(round int) {
 				l.total.cuts.Add(1)
 			}
 		}
-		p.wait(time.Duration(l.random.IntN(250)) * time.Millisecond)
+		p.wait(time.Duration(l.random.IntN(350)) * time.Millisecond)
 		l.kill(p, follow)
 	}
 	stop()

@@ -25,6 +25,7 @@ type replicaReader struct {
 	generation int64
 	history    string               // replication id
 	from       replication.Position // where the changes begin
+	seen       int64                // offset as of which rows may be that are in the destination
 	target     int64                // offset to reach, unless the source follows
 	runID      string
 
@@ -62,14 +63,18 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		s.waiting = l
 		return nil, &source.PositionLostError{Reason: lostHistory(p, l.start)}
 	}
+	if !fresh && l.start.ID != p.History && p.Seen >= l.server.branched() {
+		_ = l.link.Close()
+		return nil, &source.PositionLostError{Reason: "the server took over from another without its last writes, some of which had been read"}
+	}
 	r := &replicaReader{
 		source: s, link: l.link, runID: l.server.runID,
 		generation: from.Generation, history: l.start.ID,
-		from:   replication.Position{Offset: l.start.Offset, Database: p.Database},
+		from: replication.Position{Offset: l.start.Offset, Database: p.Database}, seen: p.Seen,
 		target: max(l.start.Offset, offsetOf(&l.server)),
 	}
 	if l.start.Full {
-		r.generation, r.from.Database = from.Generation+1, 0 // the server selects one before the first command
+		r.generation, r.from.Database, r.seen = from.Generation+1, 0, 0 // the server selects one before the first command
 		r.rows = s.readSnapshot(l, r.generation)
 	}
 	return r, nil
@@ -120,6 +125,16 @@ func (s *Source) readSnapshot(l *linkStart, generation int64) *snapshot.Reader {
 // offsetOf returns how far the server's history had come when it was looked at.
 func offsetOf(sv *server) int64 {
 	n, err := strconv.ParseInt(sv.info["master_repl_offset"], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// branched returns the offset from which on the server's history is its own and not
+// that of the server that it took over from.
+func (sv *server) branched() int64 {
+	n, err := strconv.ParseInt(sv.info["second_repl_offset"], 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -222,6 +237,7 @@ type replicaPosition struct {
 	Mode     string `json:"mode"`
 	History  string `json:"replid"`
 	Offset   int64  `json:"offset"`
+	Seen     int64  `json:"seen"`     // offset as of which rows may be; 0: none is newer than Offset
 	Database int    `json:"database"` // selected there
 	Filter   string `json:"filter"`   // fingerprint of the settings
 }
@@ -234,6 +250,17 @@ func (p replicaPosition) token() string {
 		panic(err) // strings and numbers always marshal
 	}
 	return string(text)
+}
+
+// seenUpTo adds to a place that rows may be as of an offset.
+func seenUpTo(offset int64, at row.Position) row.Position {
+	var p replicaPosition
+	if err := json.Unmarshal([]byte(at.Token), &p); err != nil {
+		panic(err) // token made it
+	}
+	p.Seen = offset
+	at.Token = p.token()
+	return at
 }
 
 // replicaPlace returns where to go on from; fresh says that a snapshot is due.

@@ -12,44 +12,27 @@ import (
 	"github.com/keylift/keylift/source"
 	"github.com/keylift/keylift/source/redis/replication"
 	"github.com/keylift/keylift/source/redis/resp"
-	"github.com/keylift/keylift/table"
-	"github.com/keylift/keylift/value"
 )
 
 const (
 	// windowBytes is what the names of changed keys may take before the link is read
 	// no further.
 	windowBytes = 64 << 20
-	// changedKeys is how many changed keys a page has.
-	changedKeys = 500
-	editsAhead  = 64
 	// idleCommit is how often the place is committed while nothing changes.
 	idleCommit = 30 * time.Second
 )
 
 // A changesReader reads what changed behind a place. One goroutine reads commands
-// into a window, another drains it and makes pages of the keys, which the workers
-// of a reader read again; Next adds deletes for those that are gone.
+// into a window, another drains it and has the keys read again.
 type changesReader struct {
-	*reader
+	*rereader
 	replica *replicaReader
-	edits   chan *edit // of the pages, in their order
-	current *edit
-	shaper  *table.ValueShaper
-	seen    map[string]struct{}
-	text    []byte
 
 	mu      sync.Mutex
 	room    *sync.Cond // the window was drained
 	window  *replication.Window
 	reached chan struct{} // closed when the target is
 	full    chan struct{} // receives when the window is
-}
-
-// An edit is what is to be done beside reading a page's keys again.
-type edit struct {
-	page  *page
-	known []replication.Change // need not be read
 }
 
 func (s *Source) newChangesReader(ctx context.Context, replica *replicaReader) (*changesReader, error) {
@@ -70,14 +53,10 @@ func (s *Source) newChangesReader(ctx context.Context, replica *replicaReader) (
 		return nil, s.node.readError(err)
 	}
 	c := &changesReader{
-		reader: s.readerOf(ss), replica: replica,
-		edits:   make(chan *edit, editsAhead),
-		shaper:  table.NewValueShaper(s.table, s.options.MaxValueBytes),
-		seen:    map[string]struct{}{},
+		rereader: s.newRereader(ss, replica.generation), replica: replica,
 		window:  replication.NewWindow(commands, replica.from, windowBytes, s.keeps),
 		reached: make(chan struct{}), full: make(chan struct{}, 1),
 	}
-	c.generation = replica.generation
 	c.room = sync.NewCond(&c.mu)
 	if err := c.begin(ctx, c.listen, c.feed, c.interrupt); err != nil {
 		ss.close()
@@ -167,7 +146,7 @@ func (c *changesReader) feed(ctx context.Context) error {
 		if err := c.lost(changes); err != nil {
 			return err
 		}
-		if err := c.hand(ctx, changes, at); err != nil {
+		if err := c.reread(ctx, changes, c.replica.position(at), c.replica.position(changes.After)); err != nil {
 			return err
 		}
 		at, committed = changes.After, time.Now()
@@ -226,117 +205,41 @@ func (c *changesReader) lost(changes *replication.Changes) error {
 	return nil
 }
 
-// hand makes pages of changes. Only the last of them moves on from at.
-func (c *changesReader) hand(ctx context.Context, changes *replication.Changes, at replication.Position) error {
-	e := c.newEdit(0, at)
-	for i := range changes.Databases {
-		d := &changes.Databases[i]
-		if len(e.page.keys)+len(e.known) > 0 && e.page.database != d.Database {
-			if err := c.handEdit(ctx, e); err != nil {
-				return err
-			}
-			e = c.newEdit(d.Database, at)
-		}
-		e.page.database = d.Database
-		for _, k := range d.Keys {
-			if len(e.page.keys)+len(e.known) >= changedKeys {
-				if err := c.handEdit(ctx, e); err != nil {
-					return err
-				}
-				e = c.newEdit(d.Database, at)
-			}
-			if k.Outcome == replication.Reread {
-				e.page.keys = append(e.page.keys, k.Key)
-			} else {
-				e.known = append(e.known, k)
-			}
-		}
-	}
-	e.page.closes, e.page.after = row.Changes, c.replica.position(changes.After)
-	return c.handEdit(ctx, e)
-}
-
-func (c *changesReader) newEdit(database int, at replication.Position) *edit {
-	p := newPage(database)
-	p.after = c.replica.position(at)
-	return &edit{page: p}
-}
-
-func (c *changesReader) handEdit(ctx context.Context, e *edit) error {
-	select {
-	case c.edits <- e:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return c.reader.hand(ctx, e.page)
-}
-
-// Next returns the next batch of changes.
+// Next returns the next batch of changes. Its keys were read at some moment up to
+// now: a server that takes over may lack what they showed.
 func (c *changesReader) Next(ctx context.Context) (*row.Batch, error) {
-	b, err := c.reader.Next(ctx)
-	if err != nil {
-		if lost, ok := errors.AsType[*source.PositionLostError](c.cause()); ok {
-			return nil, lost
+	b, err := c.rereader.Next(ctx)
+	if err != nil || b.Closes == row.None {
+		return b, err
+	}
+	if b.Len() > 0 {
+		now, err := c.session.offset(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			return nil, c.source.node.readError(err)
 		}
-		return nil, err
+		c.replica.seen = max(c.replica.seen, now)
 	}
-	if c.current == nil {
-		c.current = <-c.edits // it was sent before its page
-		clear(c.seen)
-	}
-	key := c.table.Column("key")
-	for i := range b.Len() {
-		c.seen[string(b.TextAt(key, i))] = struct{}{}
-	}
-	if b.Closes != row.None { // the last batch of its page
-		if err := c.complete(b); err != nil {
-			return nil, err
-		}
-		c.current = nil
-	}
+	b.After = seenUpTo(c.replica.seen, b.After)
 	return b, nil
 }
 
-// complete adds to b the rows of keys that need not be read, and deletes for those
-// that were to be read and are no rows.
-func (c *changesReader) complete(b *row.Batch) error {
-	database := c.current.page.database
-	for _, key := range c.current.page.keys {
-		c.text = row.AppendText(c.text[:0], []byte(key))
-		if _, there := c.seen[string(c.text)]; !there {
-			c.delete(b, database, key)
-		}
+// offset asks the server how far its history has come; 0: it does not tell.
+func (s *session) offset(ctx context.Context) (int64, error) {
+	reply, err := s.one(ctx, "INFO", "replication")
+	if _, refused := asReply(err); refused {
+		return 0, nil
 	}
-	c.shaper.Into(b)
-	now := time.Now()
-	for i := range c.current.known {
-		k := &c.current.known[i]
-		left := k.ExpiresAt - now.Add(c.session.server.ahead).UnixMilli()
-		if k.Outcome == replication.Gone || k.ExpiresAt != 0 && left <= 0 || !c.source.filter.dataType(value.String.String()) {
-			c.delete(b, database, k.Key)
-			continue
-		}
-		key := value.Key{Database: database, Name: []byte(k.Key), Type: value.String, TTL: expiryNone, ReadAt: now, Elements: len(k.Value)}
-		if k.ExpiresAt != 0 {
-			key.ExpiresAt, key.TTL = time.UnixMilli(k.ExpiresAt), (left+500)/1000 // as TTL rounds
-		}
-		if err := errors.Join(c.shaper.Begin(key), c.shaper.String(k.Value), c.shaper.End()); err != nil {
-			return err
-		}
+	if err != nil {
+		return 0, err
 	}
-	return nil
-}
-
-// delete adds a delete of a key to b.
-func (c *changesReader) delete(b *row.Batch, database int, key string) {
-	at := c.table.Column("key")
-	if at > 0 {
-		b.AppendInt(at-1, int64(database))
+	text, err := reply.Bytes()
+	if err != nil {
+		return 0, err
 	}
-	start := len(b.Text)
-	b.Text = row.AppendText(b.Text, []byte(key))
-	b.AppendSpan(at, start)
-	b.EndRow(row.Delete)
+	return offsetOf(&server{info: parseInfo(string(text))}), nil
 }
 
 // commands asks the server which commands it has and where their keys are.

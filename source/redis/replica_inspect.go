@@ -45,15 +45,10 @@ func (i *inspection) backlog(ctx context.Context, ss *session) {
 	case <-ctx.Done():
 		return
 	}
-	reply, err := ss.one(ctx, "INFO", "replication")
+	after, err := ss.offset(ctx)
 	if err != nil {
 		return
 	}
-	text, err := reply.Bytes()
-	if err != nil {
-		return
-	}
-	after := offsetOf(&server{info: parseInfo(string(text))})
 	rate := float64(after-before) / time.Since(at).Seconds()
 	if rate < 1 {
 		i.ok("backlog", fmt.Sprintf("repl-backlog-size is %s, and nothing is written just now; a run goes on from the last one as long as less than that is written in between", mebibytes(size)))

@@ -434,3 +434,70 @@ func TestReplica_transaction(t *testing.T) {
 		}
 	}
 }
+
+// TestReplica_failover: a replica that takes over goes on with the history, unless
+// rows show writes that it has never had.
+func TestReplica_failover(t *testing.T) {
+	for _, ahead := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ahead %t", ahead), func(t *testing.T) {
+			was, is := primary(t), primary(t)
+			link, err := faultproxy.Start("tcp", was.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer link.Close()
+			proxy, err := faultproxy.Start("tcp", was.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer proxy.Close()
+			src := sourceOf(t, was, replica, func(o *Options) { o.Address = proxy.Address() })
+			old, next := clientOf(t, was), clientOf(t, is)
+			fill(t, old, []string{"RPUSH", "list", "a"})
+			m := &mirror{}
+			if err := m.run(t.Context(), t, src); err != nil {
+				t.Fatal(err)
+			}
+			host, port, _ := strings.Cut(link.Address(), ":")
+			fill(t, next, []string{"REPLICAOF", host, port})
+			for text := ""; !strings.Contains(text, "master_link_status:up"); text, _ = send(t, next, "INFO", "replication").ToString() {
+				time.Sleep(5 * time.Millisecond)
+			}
+
+			fill(t, old, []string{"RPUSH", "list", "b"})
+			if n, err := send(t, old, "WAIT", "1", "5000").AsInt64(); err != nil || n != 1 {
+				t.Fatal(n, err)
+			}
+			// The reader's place is behind b; what it reads is behind c.
+			r, err := src.Open(t.Context(), m.at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			link.Swallow(true)
+			if ahead {
+				fill(t, old, []string{"RPUSH", "list", "c"})
+			}
+			b, err := r.Next(t.Context())
+			if err != nil || b.Closes != row.Changes {
+				t.Fatalf("%+v, %v", b, err)
+			}
+			rowsOf(t, b, m.rows)
+			m.at = b.After
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+
+			was.Kill()
+			link.Cut()
+			fill(t, next, []string{"REPLICAOF", "NO", "ONE"}, []string{"SET", "new", "1"})
+			proxy.Redirect("tcp", is.Address())
+			if err := m.run(t.Context(), t, src); err != nil {
+				t.Fatal(err)
+			}
+			m.equals(t, oracle(t, next))
+			if over := len(m.lost) == 1 && strings.Contains(m.lost[0], "without its last writes"); over != ahead {
+				t.Errorf("lost %q", m.lost)
+			}
+		})
+	}
+}

@@ -1,0 +1,162 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/source"
+	"github.com/keylift/keylift/source/redis/replication"
+	"github.com/keylift/keylift/table"
+	"github.com/keylift/keylift/value"
+)
+
+const (
+	// changedKeys is how many changed keys a page has.
+	changedKeys = 500
+	editsAhead  = 64
+)
+
+// A rereader reads keys that changed. The workers of a reader read pages of them;
+// Next adds deletes for those that are gone. Whoever begins it calls reread.
+type rereader struct {
+	*reader
+	edits   chan *edit // of the pages, in their order
+	current *edit
+	shaper  *table.ValueShaper
+	seen    map[string]struct{}
+	text    []byte
+}
+
+// An edit is what is to be done beside reading a page's keys again.
+type edit struct {
+	page  *page
+	known []replication.Change // need not be read
+}
+
+// newRereader returns a rereader that has not begun.
+func (s *Source) newRereader(ss *session, generation int64) *rereader {
+	r := &rereader{
+		reader: s.readerOf(ss),
+		edits:  make(chan *edit, editsAhead),
+		shaper: table.NewValueShaper(s.table, s.options.MaxValueBytes),
+		seen:   map[string]struct{}{},
+	}
+	r.generation = generation
+	return r
+}
+
+// reread makes pages of changes, of which the last closes them. Only that one moves
+// on from at to after.
+func (r *rereader) reread(ctx context.Context, changes *replication.Changes, at, after row.Position) error {
+	e := newEdit(0, at)
+	for i := range changes.Databases {
+		d := &changes.Databases[i]
+		if len(e.page.keys)+len(e.known) > 0 && e.page.database != d.Database {
+			if err := r.handEdit(ctx, e); err != nil {
+				return err
+			}
+			e = newEdit(d.Database, at)
+		}
+		e.page.database = d.Database
+		for _, k := range d.Keys {
+			if len(e.page.keys)+len(e.known) >= changedKeys {
+				if err := r.handEdit(ctx, e); err != nil {
+					return err
+				}
+				e = newEdit(d.Database, at)
+			}
+			if k.Outcome == replication.Reread {
+				e.page.keys = append(e.page.keys, k.Key)
+			} else {
+				e.known = append(e.known, k)
+			}
+		}
+	}
+	e.page.closes, e.page.after = row.Changes, after
+	return r.handEdit(ctx, e)
+}
+
+func newEdit(database int, at row.Position) *edit {
+	p := newPage(database)
+	p.after = at
+	return &edit{page: p}
+}
+
+func (r *rereader) handEdit(ctx context.Context, e *edit) error {
+	select {
+	case r.edits <- e:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return r.hand(ctx, e.page)
+}
+
+// Next returns the next batch of changes.
+func (r *rereader) Next(ctx context.Context) (*row.Batch, error) {
+	b, err := r.reader.Next(ctx)
+	if err != nil {
+		if lost, ok := errors.AsType[*source.PositionLostError](r.cause()); ok {
+			return nil, lost
+		}
+		return nil, err
+	}
+	if r.current == nil {
+		r.current = <-r.edits // it was sent before its page
+		clear(r.seen)
+	}
+	key := r.table.Column("key")
+	for i := range b.Len() {
+		r.seen[string(b.TextAt(key, i))] = struct{}{}
+	}
+	if b.Closes != row.None { // the last batch of its page
+		if err := r.complete(b); err != nil {
+			return nil, err
+		}
+		r.current = nil
+	}
+	return b, nil
+}
+
+// complete adds to b the rows of keys that need not be read, and deletes for those
+// that were to be read and are no rows.
+func (r *rereader) complete(b *row.Batch) error {
+	database := r.current.page.database
+	for _, key := range r.current.page.keys {
+		r.text = row.AppendText(r.text[:0], []byte(key))
+		if _, there := r.seen[string(r.text)]; !there {
+			r.delete(b, database, key)
+		}
+	}
+	r.shaper.Into(b)
+	now := time.Now()
+	for i := range r.current.known {
+		k := &r.current.known[i]
+		left := k.ExpiresAt - now.Add(r.session.server.ahead).UnixMilli()
+		if k.Outcome == replication.Gone || k.ExpiresAt != 0 && left <= 0 || !r.source.filter.dataType(value.String.String()) {
+			r.delete(b, database, k.Key)
+			continue
+		}
+		key := value.Key{Database: database, Name: []byte(k.Key), Type: value.String, TTL: expiryNone, ReadAt: now, Elements: len(k.Value)}
+		if k.ExpiresAt != 0 {
+			key.ExpiresAt, key.TTL = time.UnixMilli(k.ExpiresAt), (left+500)/1000 // as TTL rounds
+		}
+		if err := errors.Join(r.shaper.Begin(key), r.shaper.String(k.Value), r.shaper.End()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// delete adds a delete of a key to b.
+func (r *rereader) delete(b *row.Batch, database int, key string) {
+	at := r.table.Column("key")
+	if at > 0 {
+		b.AppendInt(at-1, int64(database))
+	}
+	start := len(b.Text)
+	b.Text = row.AppendText(b.Text, []byte(key))
+	b.AppendSpan(at, start)
+	b.EndRow(row.Delete)
+}
