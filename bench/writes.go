@@ -32,7 +32,7 @@ func (w *writes) append(dst []byte) []byte {
 	}
 	switch w.kinds[i] {
 	case counter:
-		return appendCommand(dst, "INCR", name)
+		return appendCommand(dst, "SET", name, strconv.Itoa(r.IntN(1_000_000)), "KEEPTTL")
 	case session:
 		return appendCommand(dst, "SET", name, text(r, 50+r.IntN(151)), "KEEPTTL")
 	case profile:

@@ -20,13 +20,14 @@ type Config struct {
 	Databases Databases
 	TLS       TLS
 
-	KeyPatterns     []string // Redis globs; a key that matches any is read
-	ExcludePatterns []string // Redis globs; a key that matches any is not
-	Types           []string // type names as the table has them; nil reads all
-	Mode            string   // "auto", "scan", "replica" or "rdb"
-	RDBFile         string   // path, or "-" for standard input; set where Mode is "rdb"
-	Follow          bool     // go on until interrupted; Mode is "replica"
-	BatchSize       int      // keys
+	KeyPatterns     []string      // Redis globs; a key that matches any is read
+	ExcludePatterns []string      // Redis globs; a key that matches any is not
+	Types           []string      // type names as the table has them; nil reads all
+	Mode            string        // "auto", "scan", "replica" or "rdb"
+	RDBFile         string        // path, or "-" for standard input; set where Mode is "rdb"
+	Follow          bool          // go on until interrupted; Mode is "replica" or "scan"
+	RepairInterval  time.Duration // of following where Mode is "scan"
+	BatchSize       int           // keys
 	Fast            bool
 	BigKeyBytes     int64
 	MaxValueBytes   int64

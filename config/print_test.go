@@ -38,6 +38,7 @@ types: ""                                  # default
 mode: "auto"                               # default
 rdb_file: ""                               # default
 follow: false                              # default
+repair_interval: "1h"                      # default
 batch_size: 7                              # batch_size in line 5
 fast: true                                 # --fast
 big_key_bytes: "64MiB"                     # fast

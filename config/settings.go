@@ -143,8 +143,12 @@ var settings = []setting{
 		value:   bind(input, func(c *Config) *string { return &c.RDBFile }),
 	},
 	{
-		Setting: Setting{Key: "follow", Group: reading, Default: "false", Bool: true, Doc: "Go on with every change until interrupted, through restarts and outages, with `mode: replica`."},
+		Setting: Setting{Key: "follow", Group: reading, Default: "false", Bool: true, Doc: "Go on with what changes until interrupted, through restarts and outages. With `mode: replica` every change arrives, in order; with `mode: scan` the server must notify of changes (`notify-keyspace-events`), and what it fails to tell of arrives within `repair_interval`."},
 		value:   bind(truth, func(c *Config) *bool { return &c.Follow }),
+	},
+	{
+		Setting: Setting{Key: "repair_interval", Group: reading, Default: "1h", Doc: "With `follow` and `mode: scan`, the time after which all keys are read once more, because notifications may be lost."},
+		value:   bind(duration(time.Second, 30*24*time.Hour), func(c *Config) *time.Duration { return &c.RepairInterval }),
 	},
 	{
 		Setting: Setting{Key: "batch_size", Group: reading, Default: "100", Doc: "Keys that are asked for at once. More is faster and holds up the server's other clients for longer."},

@@ -46,6 +46,8 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	i.condition(ctx, ss)
 	if s.options.Replica {
 		s.inspectReplica(ctx, ss, i)
+	} else if s.options.Follow {
+		s.inspectNotifications(ctx, ss, i)
 	}
 	return report, nil
 }

@@ -27,10 +27,13 @@ type Options struct {
 
 	// Replica: read as a replica does, by PSYNC, and not by SCAN.
 	Replica bool
-	// Follow: with Replica, go on reading changes until the reader is closed, and
-	// hand them on every PublishInterval (default 1 s).
+	// Follow: go on reading changes until the reader is closed, and hand them on
+	// every PublishInterval (default 1 s). Without Replica they are known from keyspace
+	// notifications, which may be lost: all keys are read every RepairInterval (default
+	// an hour), too.
 	Follow          bool
 	PublishInterval time.Duration
+	RepairInterval  time.Duration
 
 	BatchSize     int   // keys in flight near the server; default 100
 	BigKeyBytes   int64 // keys that take more memory in the server are read in chunks; default 16 MiB
@@ -54,6 +57,7 @@ const (
 	DefaultTimeout       = 30 * time.Second
 
 	DefaultPublishInterval = time.Second
+	DefaultRepairInterval  = time.Hour
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -69,6 +73,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultTimeout)
 	o.IOTimeout = cmp.Or(o.IOTimeout, DefaultTimeout)
 	o.PublishInterval = cmp.Or(o.PublishInterval, DefaultPublishInterval)
+	o.RepairInterval = cmp.Or(o.RepairInterval, DefaultRepairInterval)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if len(o.Databases) == 0 {
 		o.Databases = []int{0}

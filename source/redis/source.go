@@ -1,7 +1,8 @@
 // Package redis reads one Redis or Valkey server. By SCAN: each key whole, at its
 // own moment, by DUMP or by the typed commands, with many pipelines in flight
 // and bounded memory. Or as a replica: all keys at one moment, then every change
-// from the replication stream. It shapes keys with package table and decodes them with
+// from the replication stream. Where it may not join as one, it follows by
+// keyspace notifications. It shapes keys with package table and decodes them with
 // package rdb; where rows go is not its business.
 package redis
 
@@ -90,6 +91,9 @@ func (s *Source) tableFor(sv *server) *row.Table {
 func (s *Source) Open(ctx context.Context, from row.Position) (source.Reader, error) {
 	if s.options.Replica {
 		return s.openReplica(ctx, from)
+	}
+	if s.options.Follow {
+		return s.openNotified(ctx, from)
 	}
 	ss, err := s.connect(ctx)
 	if err != nil {
