@@ -57,7 +57,8 @@ func (d *Decoder) keys(b *Block, s *section, visitor func(k *value.Key) value.Vi
 func (d *Decoder) key(op opcode, s *section, visitor func(k *value.Key) value.Visitor) error {
 	var name []byte
 	name, d.name = d.c.string(d.name[:0])
-	k := value.Key{Database: s.database, Name: name, Type: op.valueType(), TTL: -1, Elements: -1}
+	d.k = value.Key{Database: s.database, Name: name, Type: op.valueType(), TTL: -1, Elements: -1}
+	k := &d.k // which the visitor function may keep no longer than the call
 	if s.expires {
 		k.ExpiresAt = time.UnixMilli(s.expiry)
 	}
@@ -71,7 +72,7 @@ func (d *Decoder) key(op opcode, s *section, visitor func(k *value.Key) value.Vi
 	}
 	var v value.Visitor
 	if visitor != nil {
-		v = visitor(&k)
+		v = visitor(k)
 	}
 	switch {
 	case v == nil && op == opModule2:
@@ -81,7 +82,7 @@ func (d *Decoder) key(op opcode, s *section, visitor func(k *value.Key) value.Vi
 		d.c.skipValue(op)
 		return d.c.err
 	}
-	d.k, d.v, d.now = k, v, unixMs(k.ReadAt)
+	d.v, d.now = v, unixMs(k.ReadAt)
 	if op == opModule2 {
 		if err := d.moduleOf(module); err != nil {
 			return err
