@@ -105,8 +105,8 @@ func TestBudget(t *testing.T) {
 	}
 	b.give(15)
 	select {
-	case <-waits:
-		t.Fatal("taken of nothing")
+	case err := <-waits:
+		t.Fatalf("taken of nothing: %v", err)
 	default:
 	}
 	b.give(2)
