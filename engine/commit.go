@@ -12,11 +12,11 @@ import (
 
 // write writes one batch and commits or publishes where that is due. Its ctx is
 // never cancelled: what has come so far is worth the wait.
-func (r *run) write(ctx context.Context, b *row.Batch) error {
+func (r *run) write(ctx context.Context, b queued) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	if err := r.tx.Write(ctx, b); err != nil {
+	if err := r.tx.Write(ctx, b.Batch); err != nil {
 		return r.fail(err)
 	}
 	if r.generation == 0 {
@@ -24,7 +24,7 @@ func (r *run) write(ctx context.Context, b *row.Batch) error {
 	}
 	r.generation = b.After.Generation
 	r.rowsSince += int64(b.Len())
-	r.o.Progress.add(b)
+	r.o.Progress.add(b.Batch)
 	r.complete = false
 	if b.Closes == row.None {
 		return nil
@@ -49,9 +49,12 @@ func (r *run) due(since time.Duration) bool {
 
 func (r *run) begin(ctx context.Context) (err error) {
 	if r.tx == nil {
-		r.tx, err = r.o.Destination.Begin(ctx, r.o.Sync)
+		if r.tx, err = r.o.Destination.Begin(ctx, r.o.Sync); err != nil {
+			r.tx = nil
+			return destinationError{err}
+		}
 	}
-	return err
+	return nil
 }
 
 // stage commits what was written with the last legal checkpoint. Rows beyond it
@@ -68,7 +71,7 @@ func (r *run) stage(ctx context.Context) error {
 }
 
 // publish commits what was written and makes it visible.
-func (r *run) publish(ctx context.Context, b *row.Batch) (err error) {
+func (r *run) publish(ctx context.Context, b queued) (err error) {
 	r.o.Logger.Debug("publishing", "sync", r.o.Sync, "generation", b.After.Generation, "rows", r.o.Progress.rows.Load())
 	began := time.Now()
 	var counts destination.Counts
@@ -87,6 +90,7 @@ func (r *run) publish(ctx context.Context, b *row.Batch) (err error) {
 	r.published = true
 	r.sum.Counts.Add(counts)
 	r.committed()
+	r.o.Progress.published.Store(&Publication{Position: b.After, ReadAt: b.at})
 	r.complete, r.startsOver = true, 0
 	return nil
 }
@@ -113,7 +117,7 @@ func (r *run) leave() error {
 // may not move beyond what was committed before.
 func (r *run) fail(err error) error {
 	r.safe = r.sum.Position
-	return errors.Join(err, r.rollback())
+	return destinationError{errors.Join(err, r.rollback())}
 }
 
 func (r *run) rollback() error {

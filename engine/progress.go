@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/keylift/keylift/row"
 )
@@ -9,7 +10,17 @@ import (
 // A Progress tells how far a run has come. It may be read while Run goes on.
 type Progress struct {
 	rows, bytes, checkpoints atomic.Int64
+	published                atomic.Pointer[Publication]
 }
+
+// A Publication is how far the destination shows the source.
+type Publication struct {
+	Position row.Position
+	ReadAt   time.Time // when what it ends with had been read
+}
+
+// Published returns the last publication of the run, nil before the first.
+func (p *Progress) Published() *Publication { return p.published.Load() }
 
 func (p *Progress) add(b *row.Batch) {
 	p.rows.Add(int64(b.Len()))

@@ -14,15 +14,21 @@ import (
 type queue struct {
 	room    *semaphore.Weighted
 	bytes   int64
-	batches chan *row.Batch
+	batches chan queued
 	err     error // why no more batches come; set before batches is closed
+}
+
+// A queued batch knows when it came.
+type queued struct {
+	*row.Batch
+	at time.Time
 }
 
 // maxQueued bounds the number of batches, for batches without rows take no room.
 const maxQueued = 1024
 
 func newQueue(bytes int64) *queue {
-	return &queue{room: semaphore.NewWeighted(bytes), bytes: bytes, batches: make(chan *row.Batch, maxQueued)}
+	return &queue{room: semaphore.NewWeighted(bytes), bytes: bytes, batches: make(chan queued, maxQueued)}
 }
 
 // weight is what a batch counts: one larger than the queue has it to itself.
@@ -39,7 +45,7 @@ func (q *queue) push(ctx context.Context, b *row.Batch, waited *time.Duration) e
 		}
 	}
 	select {
-	case q.batches <- b:
+	case q.batches <- queued{b, time.Now()}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -54,17 +60,17 @@ func (q *queue) close(err error) {
 
 // pop returns the next batch and adds the time it waited for it. After the last
 // it returns the error that close was given.
-func (q *queue) pop(ctx context.Context, waited *time.Duration) (*row.Batch, error) {
+func (q *queue) pop(ctx context.Context, waited *time.Duration) (queued, error) {
 	began := time.Now()
 	defer func() { *waited += time.Since(began) }()
 	select {
 	case b, ok := <-q.batches:
 		if !ok {
-			return nil, q.err
+			return queued{}, q.err
 		}
 		return b, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return queued{}, ctx.Err()
 	}
 }
 

@@ -95,16 +95,16 @@ type run struct {
 }
 
 func (r *run) run(ctx context.Context) (err error) {
-	wait := backoff{retryFor: r.o.RetryFor}
+	wait := Backoff{RetryFor: r.o.RetryFor}
 	tables, err := r.tables(ctx, &wait)
 	if err != nil {
 		return err
 	}
 	if err := r.o.Destination.Prepare(ctx, tables); err != nil {
-		return err
+		return destinationError{err}
 	}
 	if r.next, err = r.o.Destination.Checkpoint(ctx, r.o.Sync); err != nil {
-		return err
+		return destinationError{err}
 	}
 	r.safe, r.sum.Position = r.next, r.next
 	defer func() { err = errors.Join(err, r.leave()) }()
@@ -121,7 +121,7 @@ func (r *run) run(ctx context.Context) (err error) {
 			}
 		case Retryable(err):
 			r.sum.Retries++
-			if err := wait.sleep(ctx, r.o.Logger, err); err != nil {
+			if err := wait.Sleep(ctx, r.o.Logger, "reading", err); err != nil {
 				return err
 			}
 			r.next = r.resume()
@@ -132,18 +132,18 @@ func (r *run) run(ctx context.Context) (err error) {
 }
 
 // tables asks the source for its tables until it answers.
-func (r *run) tables(ctx context.Context, wait *backoff) ([]*row.Table, error) {
+func (r *run) tables(ctx context.Context, wait *Backoff) ([]*row.Table, error) {
 	for {
 		tables, err := r.o.Source.Tables(ctx)
 		switch {
 		case err == nil:
-			wait.reset()
+			wait.Reset()
 			return tables, nil
 		case ctx.Err() != nil || !Retryable(err):
 			return nil, fmt.Errorf("list tables: %w", err)
 		}
 		r.sum.Retries++
-		if err := wait.sleep(ctx, r.o.Logger, err); err != nil {
+		if err := wait.Sleep(ctx, r.o.Logger, "reading", err); err != nil {
 			return nil, err
 		}
 	}
@@ -175,7 +175,7 @@ func (r *run) resume() row.Position {
 }
 
 // attempt reads from r.next to the end of the source, or to an error.
-func (r *run) attempt(ctx context.Context, wait *backoff) (err error) {
+func (r *run) attempt(ctx context.Context, wait *Backoff) (err error) {
 	reader, err := r.o.Source.Open(ctx, r.next)
 	if err != nil {
 		return err
@@ -193,12 +193,12 @@ func (r *run) attempt(ctx context.Context, wait *backoff) (err error) {
 				return err
 			}
 			err = r.write(context.WithoutCancel(ctx), b)
-			q.written(b)
+			q.written(b.Batch)
 			b.Release()
 			if err != nil {
 				return err
 			}
-			wait.reset()
+			wait.Reset()
 		}
 	})
 	return errors.Join(g.Wait(), reader.Close())

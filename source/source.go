@@ -24,6 +24,18 @@ type Source interface {
 	Close() error
 }
 
+// A Follower is a Source that can tell how far positions lie behind.
+type Follower interface {
+	Source
+	// Lag returns how many bytes of changes the source has made behind a position,
+	// or NoLag where it does not count them. It may be called at any time, also while
+	// a Reader reads.
+	Lag(ctx context.Context, at row.Position) (int64, error)
+}
+
+// NoLag is what Lag returns for positions behind which no changes are counted.
+const NoLag = -1
+
 // A Reader yields batches in source order, to one goroutine at a time.
 type Reader interface {
 	// Next blocks for the next batch; io.EOF follows the last, which closes Changes

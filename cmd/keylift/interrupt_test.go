@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -91,5 +93,70 @@ func TestInterrupt_check(t *testing.T) {
 	code := run(ctx, []string{"check", "--url", "redis://" + server.Address()}, &stdout, &stderr)
 	if code != 130 || stderr.String() != "keylift: interrupted\n" {
 		t.Errorf("got exit code %d and %q", code, &stderr)
+	}
+}
+
+// TestInterrupt_follow ends a sync that follows: it exits with 130, and the next run
+// goes on behind what was published. A file that another process has open is waited
+// for.
+func TestInterrupt_follow(t *testing.T) {
+	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := fill(t.Context(), client, 1000, "player:"); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "warehouse.db")
+	command := func(args ...string) *exec.Cmd {
+		args = append(args, "--url", "redis://"+server.Address(), "--mode", "replica", "--destination", file)
+		return exec.CommandContext(t.Context(), "keylift", args...)
+	}
+	if out, err := command("sync").CombinedOutput(); err != nil {
+		t.Fatalf("keylift sync: %v\n%s", err, out)
+	}
+	reader, err := sql.Open("duckdb", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reader.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waiting := start(t, command("sync", "--follow", "--publish-interval", "10ms", "--verbose"), "writing failed, trying again")
+	if !waiting.meets() {
+		t.Fatalf("keylift sync --follow: %v\n%s", waiting.err, waiting.out)
+	}
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fill(t.Context(), client, 10, "more:"); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(waiting.out.String(), "msg=publishing") {
+		waiting.wait(20 * time.Millisecond)
+		select {
+		case <-waiting.ended:
+			t.Fatalf("keylift sync --follow: %v\n%s", waiting.err, waiting.out)
+		default:
+		}
+	}
+	if err := waiting.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-waiting.ended
+	if code := waiting.cmd.ProcessState.ExitCode(); code != 130 {
+		t.Fatalf("keylift sync --follow: exit code %d, want 130\n%s", code, waiting.out)
+	}
+	for _, want := range []struct{ command, text string }{
+		{"sync", " 0 unchanged, 0 deleted, 0 set aside\n"}, // no snapshot
+		{"verify", "1,010 keys equal\n"},
+		{"status", "lag              none\n"},
+	} {
+		out, err := command(want.command).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want.text) {
+			t.Errorf("keylift %s: %v\n%s", want.command, err, out)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 )
@@ -48,8 +49,9 @@ func (p *process) wait(d time.Duration) {
 	}
 }
 
-// A watcher keeps what is written to it and closes met when text was.
+// A watcher, which may be read while it is written to, keeps what is written to it and closes met when text was.
 type watcher struct {
+	mu   sync.Mutex
 	out  bytes.Buffer
 	text []byte
 	met  chan struct{} // closed when text was printed
@@ -57,6 +59,8 @@ type watcher struct {
 }
 
 func (w *watcher) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !w.done && bytes.Contains(p, w.text) {
 		w.done = true
 		close(w.met)
@@ -64,4 +68,8 @@ func (w *watcher) Write(p []byte) (int, error) {
 	return w.out.Write(p)
 }
 
-func (w *watcher) String() string { return w.out.String() }
+func (w *watcher) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.String()
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/engine"
+	"github.com/keylift/keylift/source"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 
 // showProgress shows how a run goes until stop is called: by a bar on a
 // terminal, else by a log line now and then.
-func (c *cli) showProgress(p *engine.Progress, keys int64, log *slog.Logger) (stop func()) {
+func (c *cli) showProgress(ctx context.Context, p *engine.Progress, keys int64, src source.Source, log *slog.Logger) (stop func()) {
 	bar := terminal(c.stderr) && c.logFormat == "text"
 	every := logEvery
 	var show func(elapsed time.Duration)
@@ -36,6 +38,10 @@ func (c *cli) showProgress(p *engine.Progress, keys int64, log *slog.Logger) (st
 		defer func() { inner := stop; stop = func() { inner(); _ = b.Finish() } }()
 	} else {
 		show = func(elapsed time.Duration) {
+			if shown := p.Published(); shown != nil {
+				logLag(ctx, p, shown, src, log)
+				return
+			}
 			rate := float64(p.Rows()) / elapsed.Seconds()
 			eta := "unknown"
 			if rate > 0 && keys > p.Rows() {
@@ -61,6 +67,24 @@ func (c *cli) showProgress(p *engine.Progress, keys int64, log *slog.Logger) (st
 		}
 	}()
 	return func() { close(quit); <-done }
+}
+
+// logLag says how far what is published lies behind the server.
+func logLag(ctx context.Context, p *engine.Progress, shown *engine.Publication, src source.Source, log *slog.Logger) {
+	follower, ok := src.(source.Follower)
+	if !ok {
+		return
+	}
+	lag, err := follower.Lag(ctx, shown.Position)
+	switch {
+	case err != nil:
+		log.Warn("the lag is not known", "error", err)
+	case lag == source.NoLag:
+	case lag == 0:
+		log.Info("following", "rows", p.Rows(), "lag_bytes", 0, "lag_seconds", 0)
+	default:
+		log.Info("following", "rows", p.Rows(), "lag_bytes", lag, "lag_seconds", time.Since(shown.ReadAt).Round(10*time.Millisecond).Seconds())
+	}
 }
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }

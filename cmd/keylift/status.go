@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/destination"
+	"github.com/keylift/keylift/source"
 )
 
 func newStatus(c *cli) *cobra.Command {
@@ -25,7 +29,7 @@ func newStatus(c *cli) *cobra.Command {
 					return err
 				}
 				c.printStatus(st)
-				return nil
+				return c.printLag(cmd.Context(), cfg, st)
 			})
 		},
 	}
@@ -59,6 +63,35 @@ func (c *cli) printStatus(st *destination.Status) {
 		t.AppendRow(table.Row{s.Name, thousands(s.Rows), thousands(s.Deleted), thousands(s.Staged)})
 	}
 	t.Render()
+}
+
+// printLag says how far the destination lies behind the server, where the server is
+// named and counts its changes.
+func (c *cli) printLag(ctx context.Context, cfg *config.Config, st *destination.Status) (err error) {
+	if cfg.Host == "" && cfg.Socket == "" {
+		return nil
+	}
+	src, err := c.openSource(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	follower, ok := src.(source.Follower)
+	if !ok {
+		return nil
+	}
+	switch lag, err := follower.Lag(ctx, st.Position); {
+	case ctx.Err() != nil:
+		return errInterrupted
+	case err != nil:
+		_, _ = fmt.Fprintf(c.stdout, "%-16s not known: %v\n", "lag", err)
+	case lag == source.NoLag:
+	case lag == 0:
+		_, _ = fmt.Fprintf(c.stdout, "%-16s none\n", "lag")
+	default:
+		_, _ = fmt.Fprintf(c.stdout, "%-16s %s of changes, at most %s\n", "lag", bytesText(lag), max(time.Since(st.CheckpointAt), 0).Round(time.Second))
+	}
+	return nil
 }
 
 func stamp(t time.Time) string {

@@ -69,7 +69,33 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (s
 		return nil, err
 	}
 	log.Debug("reading begins", "mode", report.Mode, "reason", report.Reason)
+	outages := &engine.Backoff{RetryFor: forever}
+	for {
+		sum, err = c.run(ctx, cfg, src, report.Keys, log, outages)
+		if !cfg.Follow || err == nil || ctx.Err() != nil {
+			return sum, err
+		}
+		if _, locked := errors.AsType[lockedDestination](err); !locked && !engine.DestinationFailed(err) {
+			return sum, err
+		}
+		if outages.Sleep(ctx, log, "writing", err) != nil {
+			return sum, engine.ErrInterrupted
+		}
+	}
+}
+
+// A lockedDestination is an error of opening the destination that will pass.
+type lockedDestination struct{ error }
+
+func (e lockedDestination) Unwrap() error { return e.error }
+
+// run opens the destination and brings it up to date. The summary is nil where that
+// did not begin.
+func (c *cli) run(ctx context.Context, cfg *config.Config, src source.Source, keys int64, log *slog.Logger, outages *engine.Backoff) (sum *engine.Summary, err error) {
 	dst, err := openDestination(ctx, cfg, false)
+	if engine.Retryable(err) {
+		return nil, lockedDestination{err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +106,7 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (s
 		retryFor = forever
 	}
 	progress := &engine.Progress{}
-	stop := c.showProgress(progress, report.Keys, log)
+	stop := c.showProgress(ctx, progress, keys, src, log)
 	sum, err = engine.Run(ctx, engine.Options{
 		Sync: syncName(cfg), Source: src, Destination: dst,
 		QueueBytes:     cfg.MemoryLimit / queueShare,
@@ -88,6 +114,9 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (s
 		RetryFor: retryFor, Logger: log, Progress: progress,
 	})
 	stop()
+	if progress.Published() != nil {
+		outages.Reset()
+	}
 	if err == nil && sum.Counts.Kept > 0 {
 		err = errSetAside
 	}

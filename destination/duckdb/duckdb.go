@@ -165,6 +165,11 @@ func (d *Destination) name(table string) string {
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
+// A lockedError says that another process has the file open, for now.
+type lockedError struct{ error }
+
+func (lockedError) Retryable() bool { return true }
+
 var lockHolder = regexp.MustCompile(`PID (\d+)`)
 
 // openError says what keeps a file from being opened.
@@ -176,9 +181,9 @@ func openError(path string, err error) error {
 	switch {
 	case strings.Contains(text, "Could not set lock"):
 		if m := lockHolder.FindStringSubmatch(text); m != nil {
-			return fmt.Errorf("open %s: process %s has the file open; close it there first", path, m[1])
+			return lockedError{fmt.Errorf("open %s: process %s has the file open; close it there first", path, m[1])}
 		}
-		return fmt.Errorf("open %s: another process has the file open; close it there first", path)
+		return lockedError{fmt.Errorf("open %s: another process has the file open; close it there first", path)}
 	case strings.Contains(text, "not a valid DuckDB database file"):
 		return fmt.Errorf("open %s: it is no DuckDB file; choose another destination", path)
 	}

@@ -141,6 +141,9 @@ func (c *changesReader) feed(ctx context.Context) error {
 		}
 		changes := c.drain()
 		if changes == nil || !last && empty(changes) && (changes.After == at || time.Since(committed) < idleCommit) {
+			if changes != nil {
+				c.source.blank.set(at.Offset, changes.After.Offset)
+			}
 			continue
 		}
 		if err := c.lost(changes); err != nil {

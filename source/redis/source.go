@@ -21,6 +21,7 @@ type Source struct {
 	node    node
 	table   *row.Table
 	shapes  shapes
+	blank   blank      // behind what was handed on last
 	waiting *linkStart // begun for a position that was lost, to be read from now
 }
 
