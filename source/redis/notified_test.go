@@ -222,6 +222,34 @@ func TestNotified_interval(t *testing.T) {
 	m.equals(t, oracle(t, c))
 }
 
+// TestNotified_resumed: a snapshot of which an earlier run read a part, while nobody
+// listened, is followed by another at once.
+func TestNotified_resumed(t *testing.T) {
+	s := notifying(t)
+	c := clientOf(t, s)
+	fillStrings(t, c, 5000)
+	read := map[string]aRow{}
+	r := openReader(t, sourceOf(t, s), row.Position{})
+	var at row.Position
+	for at.Token == "" {
+		b, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rowsOf(t, b, read)
+		at = b.After
+	}
+	changed := keysOf(read)[0]
+	send(t, c, "SET", changed, "another")
+	m := &mirror{}
+	r = openReader(t, sourceOf(t, s, notified), at)
+	snapshots, err := m.until(t.Context(), t, r, changed)
+	if err != nil || snapshots != 2 {
+		t.Errorf("%d snapshots, want 2; %v", snapshots, err)
+	}
+	m.equals(t, oracle(t, c))
+}
+
 // TestNotified_leastPrivilege: the documented user follows by notifications.
 func TestNotified_leastPrivilege(t *testing.T) {
 	text, err := os.ReadFile("../../docs/permissions.md")
