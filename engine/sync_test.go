@@ -58,14 +58,14 @@ func TestRun_changes(t *testing.T) {
 }
 
 func TestRun_incomplete(t *testing.T) {
-	d := memory.New(memory.Options{})
-	run(t, options(&script{server: "one", batches: keys(3, 5, "a")}, d), nil)
 	for name, batches := range map[string][]batch{
 		"nothing":     {},
 		"not the end": {{rows: []string{"k0", "b"}, closes: row.None}},
 		"a tail":      {{closes: row.Changes}, {rows: []string{"k0", "b"}, closes: row.None}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			d := memory.New(memory.Options{})
+			run(t, options(&script{server: "one", batches: keys(3, 5, "a")}, d), nil)
 			sum, err := engine.Run(t.Context(), options(&script{server: "two", batches: batches}, d))
 			if err == nil || !strings.Contains(err.Error(), "the source ended in the middle of a snapshot") {
 				t.Errorf("got %v", err)
