@@ -163,6 +163,11 @@ func (r *Reader) decode() error {
 // its reader failed.
 func (r *Reader) Next(ctx context.Context) (*row.Batch, error) {
 	for {
+		select {
+		case <-r.done: // before the end, which would otherwise be as likely
+			return nil, r.cause()
+		default:
+		}
 		var j *job
 		var more bool
 		select {
