@@ -25,7 +25,7 @@ type Config struct {
 	Types           []string      // type names as the table has them; nil reads all
 	Mode            string        // "auto", "scan", "replica" or "rdb"
 	RDBFile         string        // path, or "-" for standard input; set where Mode is "rdb"
-	Follow          bool          // go on until interrupted; Mode is "replica" or "scan"
+	Follow          bool          // go on until interrupted; Mode is not "rdb"
 	RepairInterval  time.Duration // of following where Mode is "scan"
 	BatchSize       int           // keys
 	Fast            bool

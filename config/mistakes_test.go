@@ -155,7 +155,7 @@ func TestLoad_mistakes(t *testing.T) {
 		{doc: "host: h\ntypes: [hash, hsh]", want: `line 2: types holds "hsh": ` + wantTypes},
 		{doc: "host: h\ntypes: hash,hash", want: `line 2: types holds "hash" twice: keep one`},
 		{doc: "host: h\ntypes: Hash", want: `line 2: types holds "Hash": ` + wantTypes},
-		{doc: "host: h\nfollow: true", want: `line 2: follow is true, but mode is auto: set mode to replica or to scan, or remove it`},
+		{doc: "rdb_file: \"-\"\nfollow: true", want: `line 2: follow is true, but a file does not change: remove it, or read a server`},
 		{doc: "host: h\nmode: replica\npublish_interval: 1ms", want: `line 3: publish_interval holds "1ms": write a duration such as 30s or 5m, or seconds, from 10ms to 24h`},
 		{doc: "mode: rdb", want: `line 1: mode is rdb, but rdb_file is missing: name the file in rdb_file, or - for standard input`},
 		{doc: "host: h\nmode: scan\nrdb_file: dump.rdb", want: `line 3: rdb_file is given, but mode is scan: set mode to rdb, or remove it`},

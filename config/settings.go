@@ -135,7 +135,7 @@ var settings = []setting{
 		value:   bind(types, func(c *Config) *[]string { return &c.Types }),
 	},
 	{
-		Setting: Setting{Key: "mode", Group: reading, Default: "auto", Doc: "How keys are read: `scan` by SCAN, which any server allows; `replica` as a replica does, where PSYNC is permitted: all keys at one moment, and from then on what changed; `rdb` from `rdb_file`; `auto` is `rdb` where a file is given, else `scan`."},
+		Setting: Setting{Key: "mode", Group: reading, Default: "auto", Doc: "How keys are read: `scan` by SCAN, which any server allows; `replica` as a replica does, where PSYNC is permitted: all keys at one moment, and from then on what changed; `rdb` from `rdb_file`; `auto` is `rdb` where a file is given; `replica` where the server permits it and the sync follows or goes on behind a run that read that way; else `scan`."},
 		value:   bind(modes, func(c *Config) *string { return &c.Mode }),
 	},
 	{
@@ -143,7 +143,7 @@ var settings = []setting{
 		value:   bind(input, func(c *Config) *string { return &c.RDBFile }),
 	},
 	{
-		Setting: Setting{Key: "follow", Group: reading, Default: "false", Bool: true, Doc: "Go on with what changes until interrupted, through restarts and outages. With `mode: replica` every change arrives, in order; with `mode: scan` the server must notify of changes (`notify-keyspace-events`), and what it fails to tell of arrives within `repair_interval`."},
+		Setting: Setting{Key: "follow", Group: reading, Default: "false", Bool: true, Doc: "Go on with what changes until interrupted, through restarts and outages. As a replica, which `mode: auto` takes where the server permits it, every change arrives, in order; with `mode: scan` the server must notify of changes (`notify-keyspace-events`), and what it fails to tell of arrives within `repair_interval`."},
 		value:   bind(truth, func(c *Config) *bool { return &c.Follow }),
 	},
 	{

@@ -8,8 +8,8 @@ func (l *loader) validate(c *Config, all layer) {
 		return ok
 	}
 	l.validateFile(c, all)
-	if c.Follow && c.Mode != "replica" && c.Mode != "scan" {
-		l.wrong(all["follow"], "is true, but mode is %s: set mode to replica or to scan, or remove it", c.Mode)
+	if c.Follow && c.Mode == "rdb" {
+		l.wrong(all["follow"], "is true, but a file does not change: remove it, or read a server")
 	}
 	if l.needServer && !given("host") && !given("url") && c.Mode != "rdb" {
 		l.mistakes = append(l.mistakes, mistake{wholeAt, "host is missing: name the server in host, or give its whole address in url"})

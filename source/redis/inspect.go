@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
 )
 
@@ -20,9 +21,8 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	s.node.reached = true
 	sv := &ss.server
 	report := &source.Report{
-		Mode:   "scan",
-		Reason: "it is the mode that this release has: each key is read at its own moment, and deletes are found when a snapshot is complete",
-		Nodes:  []source.Node{{Address: s.options.Address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
+		Mode:  modeScan,
+		Nodes: []source.Node{{Address: s.options.Address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
 	}
 	counts := keyspace(sv.info)
 	for _, db := range s.databases(sv) {
@@ -44,7 +44,12 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	i.positions()
 	i.courtesy()
 	i.condition(ctx, ss)
-	if s.options.Replica {
+	c, err := s.choose(ctx, row.Position{})
+	if err != nil {
+		return nil, err
+	}
+	report.Mode, report.Reason = c.mode, c.reason
+	if c.mode == modeReplica {
 		s.inspectReplica(ctx, ss, i)
 	} else if s.options.Follow {
 		s.inspectNotifications(ctx, ss, i)

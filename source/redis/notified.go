@@ -261,7 +261,7 @@ func (s *session) notifications(ctx context.Context) (setting string, known bool
 // inspectNotifications tells what stands between keylift and following by
 // notifications.
 func (s *Source) inspectNotifications(ctx context.Context, ss *session, i *inspection) {
-	i.report.Reason = fmt.Sprintf("it is set, with follow: keys that the server notifies of are read again, and all keys every %s (repair_interval), "+
+	i.report.Reason += fmt.Sprintf("; keys that the server notifies of are read again, and all keys every %s (repair_interval), "+
 		"because notifications may be lost: what changes reaches the destination eventually, within that time", s.options.RepairInterval)
 	setting, known := ss.notifications(ctx)
 	switch missing := missingClasses(setting); {

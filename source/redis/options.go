@@ -27,6 +27,9 @@ type Options struct {
 
 	// Replica: read as a replica does, by PSYNC, and not by SCAN.
 	Replica bool
+	// Auto: without Replica, read as a replica where a run follows, or goes on behind
+	// one that did, and the server permits it.
+	Auto bool
 	// Follow: go on reading changes until the reader is closed, and hand them on
 	// every PublishInterval (default 1 s). Without Replica they are known from keyspace
 	// notifications, which may be lost: all keys are read every RepairInterval (default

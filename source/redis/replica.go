@@ -199,6 +199,10 @@ func (r *replicaReader) Close() error {
 // snapshotError puts an error of the snapshot into the terms of the contract.
 func (s *Source) snapshotError(err error) error {
 	if unsupported, ok := errors.AsType[*rdb.UnsupportedError](err); ok {
+		if s.options.Auto {
+			s.settle(choice{modeScan, fmt.Sprintf("the snapshot cannot be read: %v", unsupported)})
+			return &source.PositionLostError{Reason: s.chosen.reason}
+		}
 		return s.node.refuse("the snapshot cannot be read: %w; set mode to scan", unsupported)
 	}
 	if corrupt, ok := errors.AsType[*rdb.CorruptError](err); ok {

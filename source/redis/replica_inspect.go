@@ -13,8 +13,6 @@ import (
 
 // inspectReplica tells what stands between keylift and joining as a replica.
 func (s *Source) inspectReplica(ctx context.Context, ss *session, i *inspection) {
-	i.report.Mode = modeReplica
-	i.report.Reason = "it is set: all keys are read at one moment, and from then on what changed"
 	if err := replication.Permitted(ctx, s.linkOptions()); err == nil {
 		i.ok("permission PSYNC", "the server lets keylift join as a replica")
 	} else if access, denied := errors.AsType[*source.AccessError](s.linkError(ctx, err)); denied {

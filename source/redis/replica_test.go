@@ -501,3 +501,47 @@ func TestReplica_failover(t *testing.T) {
 		})
 	}
 }
+
+// TestReplica_auto: auto takes the replica for a sync that follows and behind a run
+// that was one, where the server permits it.
+func TestReplica_auto(t *testing.T) {
+	s := testserver.Redis(t, testserver.Options{
+		ACL:  []string{"default on nopass ~* &* +@all", "plain on >pw ~* &* +@all -psync"},
+		Args: []string{"--repl-diskless-sync-delay", "0", "--notify-keyspace-events", "KEA"},
+	})
+	auto := func(o *Options) { o.Auto = true }
+	follow := func(o *Options) { o.Auto, o.Follow = true, true }
+	plain := func(o *Options) { o.Username, o.Password = "plain", "pw" }
+	for _, tt := range []struct {
+		change       []func(*Options)
+		mode, reason string
+	}{
+		{[]func(*Options){auto}, "scan", "it starts no fork in the server"},
+		{[]func(*Options){follow}, "replica", "the server permits PSYNC, and the sync follows"},
+		{[]func(*Options){follow, plain}, "scan", "keylift may not join as a replica: the server does not let"},
+	} {
+		report, err := sourceOf(t, s, tt.change...).Inspect(t.Context())
+		if err != nil || report.Mode != tt.mode || !strings.Contains(report.Reason, tt.reason) {
+			t.Errorf("got %+v, %v, want mode %s: %s", report, err, tt.mode, tt.reason)
+		}
+	}
+	fillStrings(t, clientOf(t, s), 100)
+	m := &mirror{}
+	for i, tt := range []struct {
+		change     []func(*Options)
+		replica    bool
+		generation int64
+	}{
+		{[]func(*Options){auto}, false, 1},
+		{[]func(*Options){replica}, true, 2},
+		{[]func(*Options){auto}, true, 2},
+		{[]func(*Options){auto, plain}, false, 3},
+	} {
+		if err := m.run(t.Context(), t, sourceOf(t, s, tt.change...)); err != nil {
+			t.Fatal(err)
+		}
+		if ofReplica(m.at) != tt.replica || m.at.Generation != tt.generation || len(m.rows) != 100 {
+			t.Errorf("run %d: %+v with %d rows", i, m.at, len(m.rows))
+		}
+	}
+}

@@ -22,6 +22,7 @@ type Source struct {
 	table   *row.Table
 	shapes  shapes
 	blank   blank      // behind what was handed on last
+	chosen  *choice    // of Options.Auto, once the server was tried
 	waiting *linkStart // begun for a position that was lost, to be read from now
 }
 
@@ -90,7 +91,11 @@ func (s *Source) tableFor(sv *server) *row.Table {
 
 // Open starts reading after from, which makes connections of its own.
 func (s *Source) Open(ctx context.Context, from row.Position) (source.Reader, error) {
-	if s.options.Replica {
+	c, err := s.choose(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	if c.mode == modeReplica {
 		return s.openReplica(ctx, from)
 	}
 	if s.options.Follow {
