@@ -32,7 +32,10 @@ func runFollow(ctx context.Context, address string, args []string) (lag time.Dur
 		return 0, errors.New("follow needs a file")
 	}
 	wire.GiveWay() // as keylift does
-	src, err := redis.Open(redis.Options{Address: address, Replica: true, Follow: true, MemoryBytes: followShare})
+	src, err := redis.Open(redis.Options{
+		Address: address, Patterns: []string{"*"}, // as the sync before had it
+		Replica: true, Follow: true, MemoryBytes: followShare,
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -50,10 +53,13 @@ func runFollow(ctx context.Context, address string, args []string) (lag time.Dur
 	defer stop()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := engine.Run(following, engine.Options{
+		sum, err := engine.Run(following, engine.Options{
 			Sync: "main", Source: src, Destination: &timed{store, m}, QueueBytes: followShare,
 			CheckpointRows: 1000, CheckpointEvery: time.Second, Logger: slog.New(slog.DiscardHandler),
 		})
+		if len(sum.StartedOver) > 0 {
+			err = fmt.Errorf("a new snapshot was read: %s", sum.StartedOver[0])
+		}
 		ended <- err
 	}()
 	select {
