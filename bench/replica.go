@@ -119,7 +119,7 @@ func (b *bench) followAt(ctx context.Context, rate int) (s sample, err error) {
 	if err := errors.Join(err, loadErr); err != nil {
 		return s, err
 	}
-	s.keys, s.seconds = load.Keys, load.Seconds
+	s.keys, s.seconds = load.Keys, (followFor + loadBeyond).Seconds() // that it wrote for
 	note("follow: %d commands/s, lag of %.2f s at most", int(s.rate()), s.lag)
 	return s, nil
 }
