@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -30,6 +31,7 @@ const (
 	followCutsWant  = 20
 	upheavals       = 4000 // one write in so many flushes or swaps databases
 	pauseEvery      = 10   // writes
+	hung            = time.Minute
 )
 
 // TestFollow lets keylift follow a writer of everything as a replica. It is killed
@@ -174,10 +176,11 @@ func (l *followLane) attach() {
 	host, port, err := net.SplitHostPort(l.replicate.Address())
 	l.check(err)
 	l.ask(l.replica, "REPLICAOF", host, port)
+	late := time.After(hung)
 	for !strings.Contains(l.ask(l.replica, "INFO", "replication"), "master_link_status:up") {
 		select {
 		case <-time.After(10 * time.Millisecond):
-		case <-l.t.Context().Done():
+		case <-late:
 			l.t.Fatal("the replica did not come up")
 		}
 	}
@@ -249,7 +252,9 @@ func (l *followLane) command(follow bool) *exec.Cmd {
 	if follow {
 		args = append(args, "--follow", "--publish-interval", "20ms")
 	}
-	return exec.CommandContext(l.t.Context(), "keylift", args...)
+	ctx, cancel := context.WithTimeout(l.t.Context(), hung)
+	l.t.Cleanup(cancel)
+	return exec.CommandContext(ctx, "keylift", args...)
 }
 
 // start starts a sync and waits until it knows the server: from then on it outlives

@@ -75,7 +75,7 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (s
 		if !cfg.Follow || err == nil || ctx.Err() != nil {
 			return sum, err
 		}
-		if _, locked := errors.AsType[lockedDestination](err); !locked && !engine.DestinationFailed(err) {
+		if _, locked := errors.AsType[lockedError](err); !locked && !engine.DestinationFailed(err) {
 			return sum, err
 		}
 		if outages.Sleep(ctx, log, "writing", err) != nil {
@@ -84,17 +84,17 @@ func (c *cli) sync(ctx context.Context, cfg *config.Config, log *slog.Logger) (s
 	}
 }
 
-// A lockedDestination is an error of opening the destination that will pass.
-type lockedDestination struct{ error }
+// A lockedError is an error of opening the destination that will pass.
+type lockedError struct{ error }
 
-func (e lockedDestination) Unwrap() error { return e.error }
+func (e lockedError) Unwrap() error { return e.error }
 
 // run opens the destination and brings it up to date. The summary is nil where that
 // did not begin.
 func (c *cli) run(ctx context.Context, cfg *config.Config, src source.Source, keys int64, log *slog.Logger, outages *engine.Backoff) (sum *engine.Summary, err error) {
 	dst, err := openDestination(ctx, cfg, false)
 	if engine.Retryable(err) {
-		return nil, lockedDestination{err}
+		return nil, lockedError{err}
 	}
 	if err != nil {
 		return nil, err
