@@ -56,6 +56,7 @@ type Link struct {
 	r       *bufio.Reader
 
 	mu        sync.Mutex
+	held      bool // no signs of life are sent
 	streaming bool // the snapshot, if any, has been read
 
 	stop chan struct{}
@@ -264,7 +265,9 @@ func (l *Link) Sync(ctx context.Context, id string, offset int64) (Start, error)
 	} else {
 		next = strconv.FormatInt(offset+1, 10)
 	}
+	l.hold(true)
 	start, err := l.psync(id, next, offset)
+	l.hold(false)
 	if err != nil && ctx.Err() != nil {
 		return start, context.Cause(ctx)
 	}
@@ -272,6 +275,14 @@ func (l *Link) Sync(ctx context.Context, id string, offset int64) (Start, error)
 	defer l.mu.Unlock()
 	l.streaming = err == nil && !start.Full
 	return start, err
+}
+
+// hold stops the signs of life: a server that waits for more replicas before it
+// forks (repl-diskless-sync-delay) counts the time in which this one is silent.
+func (l *Link) hold(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = on
 }
 
 func (l *Link) psync(id, next string, offset int64) (Start, error) {
@@ -329,6 +340,9 @@ func (l *Link) live() {
 func (l *Link) sign() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.held {
+		return nil
+	}
 	if !l.streaming {
 		return l.write([]byte("\n"))
 	}

@@ -94,6 +94,7 @@ func follow(t *testing.T, l *Link, from Position, last string) (commands []strin
 func TestLink(t *testing.T) {
 	for name, o := range map[string]testserver.Options{
 		"diskless":    {Args: []string{"--repl-diskless-sync-delay", "0"}},
+		"delayed":     {Args: []string{"--repl-diskless-sync-delay", "3"}}, // longer than between signs of life
 		"disk":        {Args: []string{"--repl-diskless-sync", "no"}},
 		"TLS":         {TLS: true, Args: []string{"--repl-diskless-sync-delay", "0"}},
 		"unix socket": {Unix: true, Args: []string{"--repl-diskless-sync-delay", "0"}},
