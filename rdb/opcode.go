@@ -57,7 +57,7 @@ const firstValkeyVersion = 80
 func (c *cursor) opcode(version int) (opcode, error) {
 	op := opcode(c.byte())
 	if op == opKeyMetadata && version < firstValkeyVersion {
-		for classes := c.count(5); classes > 0; classes-- {
+		for classes := c.count(5); classes > 0 && c.err == nil; classes-- {
 			c.skip(4) // which class
 			c.skipModuleValue()
 		}
