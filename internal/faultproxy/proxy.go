@@ -27,6 +27,7 @@ type Proxy struct {
 	swallowing bool
 	cutAfter   int64 // bytes from the server until all is cut; 0: never
 	conns      map[net.Conn]struct{}
+	cuts       int // how often all was cut: what was being connected then is not kept
 	closed     bool
 }
 
@@ -75,6 +76,7 @@ func (p *Proxy) CutAfter(n int64) {
 }
 
 func (p *Proxy) cut() {
+	p.cuts++
 	for c := range p.conns {
 		_ = c.Close() // it may be closed already
 	}
@@ -128,7 +130,7 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
 	p.mu.Lock()
-	refusing, network, target := p.refusing, p.network, p.target
+	refusing, network, target, cuts := p.refusing, p.network, p.target, p.cuts
 	p.mu.Unlock()
 	if refusing {
 		return
@@ -138,7 +140,7 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	if !p.hold(client, server) {
+	if !p.hold(cuts, client, server) {
 		return
 	}
 	defer p.release(client, server)
@@ -148,13 +150,18 @@ func (p *Proxy) serve(client net.Conn) {
 	wg.Wait()
 }
 
-func (p *Proxy) hold(conns ...net.Conn) bool {
+// hold keeps a pair of connections for the next cut, unless there has been one
+// since cuts was read.
+func (p *Proxy) hold(cuts int, conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed || p.cuts != cuts {
+		return false
+	}
 	for _, c := range conns {
 		p.conns[c] = struct{}{}
 	}
-	return !p.closed
+	return true
 }
 
 func (p *Proxy) release(conns ...net.Conn) {
