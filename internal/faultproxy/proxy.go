@@ -184,9 +184,13 @@ func (p *Proxy) forward(to, from net.Conn, answers bool) {
 	under := make(chan parcel, 1024)
 	var wg sync.WaitGroup
 	wg.Go(func() {
+		var err error
 		for x := range under {
+			if err != nil {
+				continue // nobody hears the rest: it is not waited for
+			}
 			time.Sleep(time.Until(x.due))
-			if _, err := to.Write(x.data); err != nil {
+			if _, err = to.Write(x.data); err != nil {
 				_ = from.Close() // ends the reading
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,19 +21,20 @@ func echo(t *testing.T) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	var echoing sync.WaitGroup
+	t.Cleanup(func() { l.Close(); echoing.Wait() })
+	echoing.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go func() {
+			echoing.Go(func() {
 				defer c.Close()
 				_, _ = io.Copy(c, c)
-			}()
+			})
 		}
-	}()
+	})
 	p, err := Start("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -55,12 +57,14 @@ func dial(t *testing.T, p *Proxy) net.Conn {
 	return c
 }
 
-// say sends text and returns what comes back within a short time.
-func say(c net.Conn, text string) (string, error) {
+// say sends text and returns what comes back.
+func say(c net.Conn, text string) (string, error) { return sayWithin(c, text, time.Minute) }
+
+func sayWithin(c net.Conn, text string, d time.Duration) (string, error) {
 	if _, err := c.Write([]byte(text)); err != nil {
 		return "", err
 	}
-	if err := c.SetReadDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(d)); err != nil {
 		return "", err
 	}
 	b := make([]byte, len(text))
@@ -84,10 +88,14 @@ func TestProxy(t *testing.T) {
 	}
 	p.Delay(0)
 	p.Swallow(true)
-	if got, err := say(c, "lost"); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if got, err := sayWithin(c, "lost", 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %q, %v while swallowing", got, err)
 	}
 	p.Swallow(false)
+	c = dial(t, p) // what was said over the other may still be on its way
+	if got, err := say(c, "anew"); got != "anew" || err != nil {
+		t.Fatalf("got %q, %v", got, err)
+	}
 	p.Cut()
 	if got, err := say(c, "cut"); err == nil {
 		t.Errorf("got %q over a cut connection", got)
@@ -115,11 +123,13 @@ func TestProxy_CutAfter(t *testing.T) {
 
 func TestProxy_Slow(t *testing.T) {
 	p := echo(t)
+	var writing sync.WaitGroup
+	t.Cleanup(writing.Wait)
 	c := dial(t, p)
 	p.Slow(1 << 20)
 	const n = 100 << 10
 	start := time.Now()
-	go func() { _, _ = c.Write(make([]byte, n)) }()
+	writing.Go(func() { _, _ = c.Write(make([]byte, n)) })
 	if _, err := io.ReadFull(c, make([]byte, n)); err != nil {
 		t.Fatal(err)
 	}
