@@ -2,6 +2,7 @@ package duckdb_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,5 +48,42 @@ func TestOpen(t *testing.T) {
 	}
 	if err := open(filepath.Join(dir, "none", "w.db"), false); err == nil {
 		t.Error("open a file in a folder that is not there: no error")
+	}
+}
+
+// TestOpen_unfinished: a file that a process was killed over while it made it is made
+// anew. A short file of something else stays.
+func TestOpen_unfinished(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "warehouse.db")
+	open := func() error {
+		d, err := duckdb.Open(t.Context(), duckdb.Options{Path: path, Schema: "main", MemoryBytes: 128 << 20})
+		if err == nil {
+			err = d.Close()
+		}
+		return err
+	}
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, begun := range [][]byte{nil, whole[:4096], whole[:8192]} {
+		if err := os.WriteFile(path, begun, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(); err != nil {
+			t.Errorf("a file of %d bytes: %v", len(begun), err)
+		}
+	}
+	if err := os.WriteFile(path, []byte("something else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err == nil || !strings.Contains(err.Error(), "it is no DuckDB file; choose another destination") {
+		t.Errorf("a file of something else: %v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "something else" {
+		t.Errorf("%q, %v", b, err)
 	}
 }
