@@ -43,6 +43,7 @@ type Server struct {
 	program string
 	dir     string // of the data, the socket and the certificates
 	address string
+	port    *Port // nil: it listens on a socket
 	certs   *certificates
 	cmd     *exec.Cmd
 	exited  chan struct{}
@@ -64,18 +65,14 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	// Another process may take the free port before the server does.
-	for attempt := 0; ; attempt++ {
-		if err = s.choosePort(); err == nil {
-			err = s.run(ctx)
-		}
-		if err == nil {
-			return s, nil
-		}
-		if ctx.Err() != nil || attempt == 2 {
-			return nil, errors.Join(err, os.RemoveAll(dir))
-		}
+	if err = s.choosePort(); err == nil {
+		err = s.run(ctx)
 	}
+	if err != nil {
+		s.port.Release()
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
 }
 
 func find(program string) (string, error) {
@@ -121,12 +118,12 @@ func (s *Server) choosePort() error {
 		s.address = s.path("redis.sock")
 		return nil
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ReservePort()
 	if err != nil {
-		return fmt.Errorf("find a free port: %w", err)
+		return err
 	}
-	s.address = l.Addr().String()
-	return l.Close()
+	s.port, s.address = port, port.Address()
+	return nil
 }
 
 func (s *Server) arguments() []string {
@@ -165,7 +162,7 @@ func yesNo(b bool) string {
 }
 
 // readyWithin is how long a server may take to answer.
-const readyWithin = 20 * time.Second
+const readyWithin = time.Minute
 
 func (s *Server) run(ctx context.Context) error {
 	s.output = &tail{}
@@ -266,6 +263,7 @@ const stopWithin = 5 * time.Second
 // Stop shuts the server down, waits until it is gone and removes its files.
 func (s *Server) Stop() error {
 	s.shutdown()
+	s.port.Release()
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("remove the server's folder: %w", err)
 	}
