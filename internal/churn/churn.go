@@ -5,6 +5,7 @@ package churn
 import (
 	"context"
 	"math/rand/v2"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ type Writer struct {
 func New(address string, seed uint64) (*Writer, error) {
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{address}, ForceSingleClient: true, DisableCache: true, DisableRetry: true,
-		PipelineMultiplex: -1, ConnWriteTimeout: 5 * time.Second,
+		PipelineMultiplex: -1, Dialer: net.Dialer{Timeout: time.Minute}, ConnWriteTimeout: time.Minute,
 	})
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package redis
 import (
 	"crypto/tls"
 	"errors"
-	"net"
 	"os"
 	"regexp"
 	"strings"
@@ -48,7 +47,7 @@ func TestSource_Open_access(t *testing.T) {
 		"no certificate":      {strict, func(o *Options) { o.TLS.Certificates = nil }, "set tls_cert and tls_key"},
 		"TLS to a plain port": {plain, func(o *Options) { o.TLS, o.ConnectTimeout = &tls.Config{}, time.Second }, "set ssl to false"},
 		"plain to a TLS port": {encrypted, func(o *Options) { o.TLS = nil }, "set ssl to true"},
-		"unknown host":        {plain, func(o *Options) { o.Address = "no-such-host.invalid:6379" }, "check the host name"},
+		"unknown host":        {plain, func(o *Options) { o.Address = "no..such.host:6379" }, "check the host name"},
 		"no socket":           {plain, func(o *Options) { o.Network, o.Address = "unix", "/no/such.sock" }, "there is no such socket"},
 	}
 	for name, tc := range cases {
@@ -71,15 +70,12 @@ func TestSource_Open_access(t *testing.T) {
 }
 
 func TestSource_Open_refused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testserver.ReservePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	src, err := Open(Options{Address: address})
+	defer port.Release()
+	src, err := Open(Options{Address: port.Address()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,9 +176,10 @@ func TestReader_Next_setAside(t *testing.T) {
 func TestSource_Open_loading(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{Args: []string{"--enable-debug-command", "local"}})
 	c := clientOf(t, s)
-	fillStrings(t, c, 2000)
+	fillStrings(t, c, 20_000)
 	// A millisecond a key, and other clients are served after each kilobyte.
 	fill(t, c, []string{"CONFIG", "SET", "key-load-delay", "1000", "loading-process-events-interval-bytes", "1024"})
+	soon := clientOf(t, s)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -190,9 +187,10 @@ func TestSource_Open_loading(t *testing.T) {
 	}()
 	src := sourceOf(t, s)
 	var err error
-	for end := time.Now().Add(3 * time.Second); err == nil && time.Now().Before(end); {
+	for err == nil && !closed(done) {
 		_, err = src.Tables(t.Context())
 	}
+	send(t, soon, "CONFIG", "SET", "key-load-delay", "0")
 	if !retryable(err) || !strings.Contains(err.Error(), "LOADING") && !strings.Contains(err.Error(), "loading") {
 		t.Errorf("while loading: %v", err)
 	}

@@ -31,6 +31,10 @@ func through(p *faultproxy.Proxy) func(*Options) {
 	return func(o *Options) { o.Network, o.Address = "tcp", p.Address() }
 }
 
+// unread lets little be read before Next asks for it, so that much is left to read
+// when something happens to the server.
+func unread(o *Options) { o.MemoryBytes = 1 }
+
 func retryable(err error) bool {
 	var r interface{ Retryable() bool }
 	return errors.As(err, &r) && r.Retryable()
@@ -78,7 +82,7 @@ func TestReader_Next_cut(t *testing.T) {
 func TestReader_Next_restart(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{})
 	fillStrings(t, clientOf(t, s), 50_000)
-	src := sourceOf(t, s)
+	src := sourceOf(t, s, unread)
 	r, err := src.Open(t.Context(), row.Position{})
 	if err != nil {
 		t.Fatal(err)
@@ -107,8 +111,11 @@ func TestReader_Next_outage(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{})
 	fillStrings(t, clientOf(t, s), 50_000)
 	p := proxyTo(t, s)
-	src := sourceOf(t, s, through(p), func(o *Options) { o.IOTimeout, o.ConnectTimeout = 300*time.Millisecond, 300*time.Millisecond })
+	src := sourceOf(t, s, through(p), unread, func(o *Options) { o.IOTimeout, o.ConnectTimeout = 300*time.Millisecond, 300*time.Millisecond })
 	r, err := src.Open(t.Context(), row.Position{})
+	for err != nil && retryable(err) { // where the machine is slow
+		r, err = src.Open(t.Context(), row.Position{})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +136,7 @@ func TestReader_Next_outage(t *testing.T) {
 		t.Errorf("open while refused: %v, want an error that may pass", err)
 	}
 	p.Refuse(false)
-	if got := readAll(t, src, row.Position{}); len(got.rows) != 50_000 {
+	if got := readAll(t, sourceOf(t, s, through(p)), row.Position{}); len(got.rows) != 50_000 {
 		t.Errorf("%d keys after the outage", len(got.rows))
 	}
 }
@@ -139,7 +146,7 @@ func TestReader_Next_cancelled(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{})
 	fillStrings(t, clientOf(t, s), 50_000)
 	p := proxyTo(t, s)
-	src := sourceOf(t, s, through(p))
+	src := sourceOf(t, s, through(p), unread)
 	r, err := src.Open(t.Context(), row.Position{})
 	if err != nil {
 		t.Fatal(err)

@@ -19,10 +19,16 @@ import (
 	"github.com/redis/rueidis"
 )
 
+// long is longer than anything takes, however slow the machine is.
+const long = 5 * time.Minute
+
 // clientOf returns a client for filling and asking a server.
 func clientOf(tb testing.TB, s *testserver.Server, change ...func(*rueidis.ClientOption)) rueidis.Client {
 	tb.Helper()
-	o := rueidis.ClientOption{InitAddress: []string{s.Address()}, ForceSingleClient: true, DisableCache: true, TLSConfig: s.ClientTLS()}
+	o := rueidis.ClientOption{
+		InitAddress: []string{s.Address()}, ForceSingleClient: true, DisableCache: true, TLSConfig: s.ClientTLS(),
+		Dialer: net.Dialer{Timeout: long}, ConnWriteTimeout: long,
+	}
 	if s.Network() == "unix" {
 		o.DialCtxFn = func(ctx context.Context, address string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
 			return d.DialContext(ctx, "unix", address)
@@ -129,7 +135,7 @@ func readAll(tb testing.TB, s *Source, from row.Position) reading {
 
 func tryRead(tb testing.TB, s *Source, from row.Position) (got reading, err error) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), long)
 	defer cancel()
 	r, err := s.Open(ctx, from)
 	if err != nil {
@@ -186,7 +192,7 @@ func sameRows(tb testing.TB, got, want map[string]aRow, tolerance time.Duration)
 			tb.Errorf("key %q is missing", name)
 			continue
 		}
-		if g.TTL >= 0 && w.TTL >= 0 && within(g.TTL, w.TTL, 60) {
+		if g.TTL >= 0 && w.TTL >= 0 && within(g.TTL, w.TTL, 600) {
 			g.TTL = w.TTL
 		}
 		if tolerance > 0 && g.Expires > 0 && within(g.Expires, w.Expires, tolerance.Milliseconds()) {

@@ -53,7 +53,7 @@ func (f Fixture) open(t *testing.T) source.Source {
 // read reads to the end, or until stop says so, and counts rows.
 func read(t *testing.T, s source.Source, from row.Position, stop func(*row.Batch) bool) (batches []*row.Batch, rows int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	r, err := s.Open(ctx, from)
 	if err != nil {
