@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
-	"math"
 	"math/bits"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 )
 
@@ -131,57 +129,3 @@ var plain = func() (t [256]bool) {
 	}
 	return t
 }()
-
-// AppendNumber appends f as JSON: the shortest decimal that reads back as f,
-// with an exponent only below 1e-6 and from 1e21 on; infinities and NaN, which
-// JSON numbers cannot say, as the strings "inf", "-inf" and "nan".
-func AppendNumber(dst []byte, f float64) []byte {
-	a := math.Abs(f)
-	switch {
-	case a < 1e15 && f == math.Trunc(f) && (f != 0 || !math.Signbit(f)):
-		return strconv.AppendInt(dst, int64(f), 10)
-	case a < 1e9 && a >= 1e-6:
-		// Most scores have few decimals. Up to 15 digits tell numbers apart, so that
-		// what divides back to f is its shortest form.
-		if n := int64(a*1e3 + 0.5); float64(n)/1e3 == a {
-			return appendDecimal(dst, f < 0, n, 3)
-		}
-		if n := int64(a*1e6 + 0.5); float64(n)/1e6 == a {
-			return appendDecimal(dst, f < 0, n, 6)
-		}
-	case math.IsInf(f, 1):
-		return append(dst, `"inf"`...)
-	case math.IsInf(f, -1):
-		return append(dst, `"-inf"`...)
-	case f != f:
-		return append(dst, `"nan"`...)
-	case a != 0 && (a < 1e-6 || a >= 1e21):
-		dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
-		// e-09 becomes e-9, as JavaScript and RFC 8785 write it.
-		if n := len(dst); n >= 4 && dst[n-4] == 'e' && dst[n-2] == '0' {
-			dst = append(dst[:n-2], dst[n-1])
-		}
-		return dst
-	}
-	return strconv.AppendFloat(dst, f, 'f', -1, 64)
-}
-
-// appendDecimal appends n with so many decimals, which are not all zero.
-func appendDecimal(dst []byte, negative bool, n int64, decimals int) []byte {
-	for n%10 == 0 {
-		n /= 10
-		decimals--
-	}
-	if negative {
-		dst = append(dst, '-')
-	}
-	var digits [20]byte
-	i := len(digits)
-	for ; decimals > 0; decimals-- {
-		i--
-		digits[i] = byte('0' + n%10)
-		n /= 10
-	}
-	dst = strconv.AppendInt(dst, n, 10)
-	return append(append(dst, '.'), digits[i:]...)
-}

@@ -224,6 +224,8 @@ func TestAppendNumber_random(t *testing.T) {
 		checkNumber(t, math.Nextafter(decimal, math.Inf(-1)))
 		checkNumber(t, decimal*powers[r.IntN(len(powers))])
 		checkNumber(t, r.NormFloat64()*1000)
+		checkNumber(t, math.Ldexp(1+r.Float64(), r.IntN(70)-20)) // of every size that has decimals
+		checkNumber(t, math.Ldexp(1, r.IntN(70)-20))
 	}
 }
 
