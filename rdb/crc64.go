@@ -6,7 +6,7 @@ import "encoding/binary"
 const crcPolynomial = 0x95ac9329ac4bc9b5
 
 // crcTables[i][b] is the checksum of the byte b followed by i zero bytes.
-var crcTables = func() (t [8][256]uint64) {
+var crcTables = func() (t [16][256]uint64) {
 	for b := range t[0] {
 		crc := uint64(b)
 		for range 8 {
@@ -33,17 +33,26 @@ func crc64(b []byte) uint64 { return appendCRC64(0, b) }
 
 // appendCRC64 returns the CRC-64 of what has the checksum crc followed by b.
 func appendCRC64(crc uint64, b []byte) uint64 {
-	for len(b) >= 8 {
-		crc ^= binary.LittleEndian.Uint64(b)
-		crc = crcTables[7][byte(crc)] ^
-			crcTables[6][byte(crc>>8)] ^
-			crcTables[5][byte(crc>>16)] ^
-			crcTables[4][byte(crc>>24)] ^
-			crcTables[3][byte(crc>>32)] ^
-			crcTables[2][byte(crc>>40)] ^
-			crcTables[1][byte(crc>>48)] ^
-			crcTables[0][crc>>56]
-		b = b[8:]
+	for len(b) >= 16 {
+		// Two halves that do not wait for each other.
+		low, high := crc^binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		crc = crcTables[15][byte(low)] ^
+			crcTables[14][byte(low>>8)] ^
+			crcTables[13][byte(low>>16)] ^
+			crcTables[12][byte(low>>24)] ^
+			crcTables[11][byte(low>>32)] ^
+			crcTables[10][byte(low>>40)] ^
+			crcTables[9][byte(low>>48)] ^
+			crcTables[8][low>>56] ^
+			crcTables[7][byte(high)] ^
+			crcTables[6][byte(high>>8)] ^
+			crcTables[5][byte(high>>16)] ^
+			crcTables[4][byte(high>>24)] ^
+			crcTables[3][byte(high>>32)] ^
+			crcTables[2][byte(high>>40)] ^
+			crcTables[1][byte(high>>48)] ^
+			crcTables[0][high>>56]
+		b = b[16:]
 	}
 	for _, c := range b {
 		crc = crc>>8 ^ crcTables[0][byte(crc)^c]
