@@ -38,17 +38,19 @@ type Destination struct {
 	raw    *os.File // the file itself, once it has been guarded
 	tables map[string]*preparedTable
 	names  []string // of the tables, in the order of Prepare
+	staged *filter  // of all tables; nil until rows are staged
+	// How much memory DuckDB may take now, and all indexes at the most.
+	limit      string
+	indexLimit int64
 	// The generation of the rows staged, 0 if none are, and when its sync began.
 	known      bool // generation and started are read
 	generation int64
 	started    time.Time
+	published  int64 // the generation last published, 0 if unknown: its further rows are changes
 }
 
 // Open opens or creates the file.
 func Open(ctx context.Context, o Options) (*Destination, error) {
-	if err := discardUnfinished(o.Path); err != nil {
-		return nil, fmt.Errorf("make %s anew, whose making was broken off: %w", o.Path, err)
-	}
 	if o.ReadOnly {
 		if _, err := os.Stat(o.Path); err != nil {
 			return nil, fmt.Errorf("open %s: there is no such file; run keylift sync first", o.Path)
@@ -66,7 +68,7 @@ func open(ctx context.Context, o Options) (*Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Destination{o: o, conn: conn, tables: map[string]*preparedTable{}}
+	d := &Destination{o: o, conn: conn, limit: memoryLimit(o.MemoryBytes, 0), indexLimit: o.MemoryBytes / indexShare, tables: map[string]*preparedTable{}}
 	if err := d.attach(ctx); err != nil {
 		return nil, errors.Join(err, d.closeFile())
 	}
@@ -76,7 +78,7 @@ func open(ctx context.Context, o Options) (*Destination, error) {
 // settings returns DuckDB's settings.
 func settings(o Options) map[string]string {
 	return map[string]string{
-		"memory_limit":   strconv.FormatInt((o.MemoryBytes-o.MemoryBytes/indexShare)>>20, 10) + "MiB",
+		"memory_limit":   memoryLimit(o.MemoryBytes, 0),
 		"temp_directory": o.Path + ".tmp",
 		// Row groups are replaced whole, not rewritten to fill gaps: Destination
 		// decides when that pays.

@@ -12,19 +12,29 @@ import (
 // there is such a list.
 func (p *publication) findGone(ctx context.Context) (bool, error) {
 	d, t := p.d, p.t
-	unmet := p.scope != nil && p.unmet
-	if d.o.Deletes == destination.IgnoreDeletes || !unmet && !t.deletes {
+	if d.o.Deletes == destination.IgnoreDeletes {
+		return false, nil
+	}
+	sure, unmet := true, false
+	if p.scope != nil {
+		var err error
+		if sure, err = p.sure(ctx); err != nil {
+			return false, err
+		}
+		unmet = !sure || p.known.unmet > 0
+	}
+	if !unmet && !t.deletes {
 		return false, nil
 	}
 	if unmet {
-		if err := p.findUnmet(ctx); err != nil {
+		if err := p.findUnmet(ctx, sure); err != nil {
 			return false, err
 		}
 	} else if err := d.conn.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_gone (id BIGINT)"); err != nil {
 		return false, err
 	}
 	staged := "SELECT t.rowid FROM " + p.table() + " t JOIN " + p.stage() + " s ON " + sameKey(t.Table, "s", "t")
-	if unmet && t.staged && t.index.full() {
+	if !sure && t.staged {
 		if err := d.conn.exec(ctx, "DELETE FROM temp._keylift_gone WHERE id IN ("+staged+")"); err != nil {
 			return false, err
 		}
@@ -35,12 +45,29 @@ func (p *publication) findGone(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// findUnmet lists the rows within scope whose keys were neither seen nor staged, as
-// far as the index knows.
-func (p *publication) findUnmet(ctx context.Context) error {
+// sure reports whether the index knows all published keys that are staged, and
+// takes no other key for one of them: it knows as many as there are.
+func (p *publication) sure(ctx context.Context) (_ bool, err error) {
+	t := p.t
+	if t.index.full || t.index.twins {
+		return false, nil
+	}
+	if t.staged && (t.deletes || t.kept) {
+		p.matched, err = p.d.count(ctx, "SELECT count(*) FROM "+p.stage()+" s JOIN "+p.table()+" t ON "+sameKey(t.Table, "s", "t")+" WHERE NOT t."+deletedColumn)
+	}
+	return p.matched == p.known.staged, err
+}
+
+// findUnmet lists the rows within scope whose keys were not seen and, if the index
+// is sure of those, not staged.
+func (p *publication) findUnmet(ctx context.Context, sure bool) error {
+	met := isSeen
+	if sure {
+		met |= isStaged | isKept
+	}
 	r := newRowReader(p.t.Table, func(c int) bool { return c < p.t.Keys || p.t.Columns[c].InScope }, "rowid")
 	return p.d.listRows(ctx, "_keylift_gone", p.t.Name, "NOT "+deletedColumn, r, func(b *row.Batch, i int) bool {
-		return !p.t.index.find(b.HashKey(i)).is(isSeen|isStaged|isKept) && p.scope(b, i)
+		return !p.t.index.find(b.HashKey(i)).is(met) && p.scope(b, i)
 	})
 }
 

@@ -2,30 +2,32 @@ package duckdb
 
 import "math/bits"
 
-// An index knows, for as many keys as its memory allows, what content the
-// published table will hold for the key once everything staged is published. It
-// lets unchanged rows pass without being staged. It maps 60 bits of a key's hash
-// to the 64-bit hash of its content; two rows are confused only where both collide.
+// An index knows, for as many published keys as its memory allows, what content
+// the table will hold for the key once everything staged is published. It lets
+// unchanged rows pass without being staged.
+//
+// It tells keys apart by their place and 32 bits of their hashes, and contents, of
+// which the key is a part, by 60 bits. A row is mistaken for an unchanged one only
+// where both agree. Where two keys are mistaken for one, their rows are staged, and
+// the publication finds out: see publication.sure.
 type index struct {
 	slots []slot // open addressing, linear probing
-	used  int
-	most  int // slots at most
-	// beyond is a filter of the keys that found no place: of the bits that their
-	// hashes choose, all are set. nil if there are none.
-	beyond []uint64
+	room  int    // keys that still find a place
+	full  bool   // some keys found none
+	twins bool   // two published keys are one to the index
 }
 
-// A slot is 16 bytes, for there are millions. A nil slot is that of a key which
-// found no place: nothing is known of it.
+// A slot is 12 bytes, for there are millions. A nil slot is that of a key of which
+// nothing is known: a new one, or one that found no place.
 type slot struct {
-	key     uint64 // 60 bits of hash, then a state; 0 where free
-	content uint64 // 0 for what is to be deleted
+	key       uint32 // of the hash, the bits that do not choose the place
+	low, high uint32 // 60 bits of the content's hash, then a state; 0 where free
 }
 
 // The states of a key, which combine. Whoever adds a key gives it one.
 const (
-	isPublished uint64 = 1 << iota // the published table has a row that is not deleted
-	isStaged                       // a row is staged, and content is that row's
+	isPublished uint32 = 1 << iota // the published table has a row that is not deleted
+	isStaged                       // a row is staged, and the content is that row's
 	isSeen                         // the published row has been found unchanged
 	isKept                         // the key is staged as one set aside
 
@@ -33,110 +35,121 @@ const (
 )
 
 const (
-	slotBytes   = 16
-	minSlots    = 1 << 10
-	beyondBytes = 4 << 20
+	slotBytes = 12
+	minKeys   = 1 << 10
+	// Of eight places seven are taken at the most.
+	placesTaken, placesOf = 7, 8
 )
 
 // is reports whether the key has one of some states.
-func (s *slot) is(states uint64) bool { return s != nil && s.key&states != 0 }
+func (s *slot) is(states uint32) bool { return s != nil && s.low&states != 0 }
 
 // set adds a state.
-func (s *slot) set(state uint64) {
+func (s *slot) set(state uint32) {
 	if s != nil {
-		s.key |= state
+		s.low |= state
 	}
 }
 
-// newIndex returns an index that has room for rows keys and takes no more than
+// holds reports whether the content is this one.
+func (s *slot) holds(content uint64) bool {
+	return s.high == uint32(content>>32) && s.low&^stateMask == uint32(content)&^stateMask
+}
+
+// hold makes this the content; 0 is that of what is to be deleted.
+func (s *slot) hold(content uint64) {
+	s.high, s.low = uint32(content>>32), uint32(content)&^stateMask|s.low&stateMask
+}
+
+// newIndex returns an index for so many published rows that takes no more than
 // maxBytes, unless least keys need more.
 func newIndex(rows, maxBytes, least int64) *index {
-	most := max(maxBytes/slotBytes, least+least/3, minSlots)
-	n := min(max(rows+rows/3, minSlots), most)
-	return &index{slots: make([]slot, n), most: int(most)}
+	n := min(rows, max(maxBytes/slotBytes*placesTaken/placesOf, least, minKeys))
+	return &index{slots: make([]slot, n*placesOf/placesTaken+1), room: int(n)}
 }
 
-// add returns the slot of a key, a new one where there was none, nil where the
-// index is full. It makes slots returned before invalid.
+// bytes returns how much memory the index takes.
+func (x *index) bytes() int64 {
+	if x == nil {
+		return 0
+	}
+	return int64(len(x.slots)) * slotBytes
+}
+
+// add returns the slot of a published key, a new one where there was none, nil
+// where the index is full.
 func (x *index) add(key uint64) *slot {
 	s := x.probe(key)
-	if s.key != 0 {
+	if s.low != 0 {
 		return s
 	}
-	if x.used >= len(x.slots)/5*4 {
-		if len(x.slots) == x.most {
-			return nil
-		}
-		x.grow()
-		s = x.probe(key)
+	if x.room == 0 {
+		x.full = true
+		return nil
 	}
-	x.used++
-	s.key = key &^ stateMask
+	x.room--
+	s.key = uint32(key)
 	return s
 }
 
 func (x *index) probe(key uint64) *slot {
-	key &^= stateMask
 	at, _ := bits.Mul64(key, uint64(len(x.slots)))
 	for i := int(at); ; i++ {
 		if i == len(x.slots) {
 			i = 0
 		}
-		if s := &x.slots[i]; s.key == 0 || s.key&^stateMask == key {
+		if s := &x.slots[i]; s.low == 0 || s.key == uint32(key) {
 			return s
 		}
 	}
 }
 
-// find returns the slot of a key, nil where there is none.
+// publish adds a published row.
+func (x *index) publish(key, content uint64) {
+	s := x.add(key)
+	switch {
+	case s == nil:
+	case s.is(isPublished):
+		x.twins = true
+		s.hold(0)
+	default:
+		s.set(isPublished)
+		s.hold(content)
+	}
+}
+
+// find returns the slot of a key, nil where there is none. A nil index knows no keys.
 func (x *index) find(key uint64) *slot {
-	if s := x.probe(key); s.key != 0 {
+	if x == nil {
+		return nil
+	}
+	if s := x.probe(key); s.low != 0 {
 		return s
 	}
 	return nil
 }
 
-func (x *index) grow() {
-	old := x.slots
-	x.slots = make([]slot, min(2*len(old), x.most))
-	for _, s := range old {
-		if s.key != 0 {
-			*x.probe(s.key) = s
-		}
-	}
+// An outcome counts published keys, as far as the index knows them.
+type outcome struct {
+	unchanged int64 // seen and not staged
+	staged    int64 // staged, with a row or set aside
+	unmet     int64 // neither
 }
 
-// full reports whether some keys found no place.
-func (x *index) full() bool { return x.beyond != nil }
-
-// addBeyond adds a key that found no place. It reports false only if the key was
-// not added before.
-func (x *index) addBeyond(key uint64) bool {
-	if x.beyond == nil {
-		x.beyond = make([]uint64, beyondBytes/8)
+func (x *index) outcome() (o outcome) {
+	if x == nil {
+		return o
 	}
-	const bitsOf = beyondBytes * 8
-	known := true
-	for range 4 {
-		key *= 0x9e3779b97f4a7c15
-		at := key >> 32 % bitsOf
-		known = known && x.beyond[at/64]>>(at%64)&1 == 1
-		x.beyond[at/64] |= 1 << (at % 64)
-	}
-	return known
-}
-
-// outcome returns how many published keys are unchanged, and whether there may be
-// some that are neither that nor staged.
-func (x *index) outcome() (unchanged int64, unmet bool) {
-	unmet = x.full()
-	for _, s := range x.slots {
-		switch s.key & (isPublished | isStaged | isSeen) {
-		case isPublished | isSeen:
-			unchanged++
-		case isPublished:
-			unmet = true
+	for i := range x.slots {
+		switch s := &x.slots[i]; {
+		case !s.is(isPublished):
+		case s.is(isStaged | isKept):
+			o.staged++
+		case s.is(isSeen):
+			o.unchanged++
+		default:
+			o.unmet++
 		}
 	}
-	return unchanged, unmet
+	return o
 }

@@ -3,30 +3,50 @@ package duckdb
 import (
 	"context"
 	"encoding/binary"
+	"strconv"
 
 	"github.com/keylift/keylift/row"
 )
 
-// indexShare is the part of the memory that the index may take, as a divisor.
-const indexShare = 3
+// The parts of the memory that the indexes of all tables may take, and that DuckDB
+// does not get in any case, as divisors.
+const (
+	indexShare    = 2
+	reservedShare = 3
+)
 
-// load builds the index of t from its published and staged rows.
-func (d *Destination) load(ctx context.Context, t *preparedTable) error {
-	if t.index != nil {
-		return nil
+// load learns what is staged of t and, if the rows of a snapshot are to come, what
+// is published.
+func (d *Destination) load(ctx context.Context, t *preparedTable, snapshot bool) error {
+	build := snapshot && t.index == nil
+	if build {
+		if err := d.loadIndex(ctx, t); err != nil {
+			return err
+		}
 	}
-	var published, staged, seen int64
-	published, err := d.count(ctx, "SELECT count(*) FROM "+d.name(t.Name))
-	if err == nil && t.staged {
-		staged, err = d.count(ctx, "SELECT count(*) FROM "+d.name(stageName(t.Name)))
+	if t.staged && (build || !t.tracked) {
+		if err := d.loadStaged(ctx, t); err != nil {
+			return err
+		}
 	}
+	t.tracked = true
+	return nil
+}
+
+// loadIndex builds the index of t from its published rows.
+func (d *Destination) loadIndex(ctx context.Context, t *preparedTable) error {
+	published, err := d.count(ctx, "SELECT count(*) FROM "+d.name(t.Name)+" WHERE NOT "+deletedColumn)
+	var seen int64
 	if err == nil && t.noted {
 		seen, err = d.countSeen(ctx, t.Name)
 	}
 	if err != nil {
 		return err
 	}
-	t.index = newIndex(published+staged, d.o.MemoryBytes/indexShare, seen)
+	t.index = newIndex(published, d.indexLimit-d.indexBytes(), seen)
+	if err := d.limitMemory(ctx); err != nil {
+		return err
+	}
 	if seen > 0 {
 		// First, so that each of them finds a place.
 		if err := d.loadSeen(ctx, t); err != nil {
@@ -34,14 +54,32 @@ func (d *Destination) load(ctx context.Context, t *preparedTable) error {
 		}
 	}
 	if published > 0 {
-		if err := d.loadPublished(ctx, t); err != nil {
-			return err
-		}
-	}
-	if staged > 0 {
-		return d.loadStaged(ctx, t)
+		return d.loadPublished(ctx, t)
 	}
 	return nil
+}
+
+// indexBytes returns how much memory the indexes take.
+func (d *Destination) indexBytes() (n int64) {
+	for _, t := range d.tables {
+		n += t.index.bytes()
+	}
+	return n
+}
+
+// limitMemory leaves DuckDB what the indexes do not take.
+func (d *Destination) limitMemory(ctx context.Context) error {
+	limit := memoryLimit(d.o.MemoryBytes, d.indexBytes())
+	if limit == d.limit {
+		return nil
+	}
+	d.limit = limit
+	return d.conn.exec(ctx, "SET memory_limit = '"+limit+"'")
+}
+
+// memoryLimit returns DuckDB's memory_limit beside indexes of this size.
+func memoryLimit(all, indexes int64) string {
+	return strconv.FormatInt((all-max(indexes, all/reservedShare))>>20, 10) + "MiB"
 }
 
 func (d *Destination) countSeen(ctx context.Context, table string) (int64, error) {
@@ -68,10 +106,7 @@ func (d *Destination) loadPublished(ctx context.Context, t *preparedTable) error
 		r.appendTo(b, c)
 		hashes := values[uint64](&c.columns[len(r.read)], c.rows)
 		for i := range c.rows {
-			if s := t.index.add(b.HashKey(i)); s != nil {
-				s.key |= isPublished
-				s.content = contentHash(b, i, hashes[i])
-			}
+			t.index.publish(b.HashKey(i), contentHash(b, i, hashes[i]))
 		}
 		b.DropRow(0)
 		return nil
@@ -87,14 +122,17 @@ func (d *Destination) loadStaged(ctx context.Context, t *preparedTable) error {
 		hash, deleted := &c.columns[len(r.read)], &c.columns[len(r.read)+1]
 		for i := range c.rows {
 			key := b.HashKey(i)
-			s := t.index.add(key)
+			s := t.index.find(key)
+			if !t.tracked {
+				d.track(t, key, s)
+			}
 			switch {
 			case deleted.isNull(i):
-				t.keep(key, s)
+				t.keep(s)
 			case values[bool](deleted, c.rows)[i]:
-				t.stage(key, s, 0)
+				t.stage(s, 0)
 			default:
-				t.stage(key, s, contentHash(b, i, values[uint64](hash, c.rows)[i]))
+				t.stage(s, contentHash(b, i, values[uint64](hash, c.rows)[i]))
 			}
 		}
 		b.DropRow(0)

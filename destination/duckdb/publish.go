@@ -72,6 +72,7 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (tot
 		return total, fmt.Errorf("commit publication: %w", err)
 	}
 	d.forget()
+	d.published = p.Generation
 	if compact {
 		return total, d.compact(ctx)
 	}
@@ -96,7 +97,8 @@ type publication struct {
 	scope row.Scope // nil: changes only
 
 	counts   destination.Counts
-	unmet    bool  // keys of the published table may be neither staged nor seen
+	known    outcome
+	matched  int64 // staged rows of keys that are published, see sure
 	rows     int64 // in the published table before
 	replaced int64 // of them rewritten or removed
 }
@@ -106,13 +108,14 @@ func (p *publication) run(ctx context.Context) (err error) {
 	if p.scope == nil && !t.staged && !t.noted && t.index == nil {
 		return nil
 	}
-	if err := d.load(ctx, t); err != nil {
+	if err := d.load(ctx, t, p.scope != nil || t.noted); err != nil {
 		return err
 	}
 	if p.rows, err = d.count(ctx, "SELECT count(*) FROM "+p.table()); err != nil {
 		return err
 	}
-	p.counts.Unchanged, p.unmet = t.index.outcome()
+	p.known = t.index.outcome()
+	p.counts.Unchanged = p.known.unchanged
 	if len(t.repeated) > 0 {
 		if err := p.dropRepeated(ctx); err != nil {
 			return err
@@ -197,6 +200,7 @@ func (p *publication) findChanged(ctx context.Context) (err error) {
 		return nil
 	})
 	p.counts.Unchanged += staged - p.counts.New - p.counts.Changed
+	p.matched = staged - p.counts.New
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/keylift/keylift/destination"
 	"github.com/keylift/keylift/row"
 )
@@ -73,7 +75,7 @@ func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 		if err != nil {
 			return err
 		}
-		p := &preparedTable{Table: t, columns: append(have, missing...)}
+		p := &preparedTable{Table: t, columns: append(have, missing...), salt: xxhash.Sum64String(t.Name)}
 		if err := d.findStage(ctx, p); err != nil {
 			return fmt.Errorf("find what is staged of table %q: %w", t.Name, err)
 		}

@@ -15,7 +15,9 @@ type preparedTable struct {
 	staged  bool     // the stage is there
 	noted   bool     // the table of seen keys is there
 
-	index    *index              // nil until load
+	index    *index              // nil until a snapshot needs it
+	tracked  bool                // of each staged row is known what track notes
+	salt     uint64              // for hashes of keys of several tables
 	seen     []byte              // hashes of keys found unchanged, that are not noted yet
 	repeated map[uint64]struct{} // hashes of keys that may have more than one staged row, see mostRepeated
 	kept     bool                // some staged rows mark keys set aside
@@ -48,7 +50,7 @@ func (tx *tx) Write(ctx context.Context, b *row.Batch) error {
 	if err := tx.enter(ctx, b.After.Generation); err != nil {
 		return err
 	}
-	err := tx.d.load(ctx, t)
+	err := tx.d.load(ctx, t, tx.d.generation != tx.d.published)
 	if err == nil {
 		err = tx.write(ctx, t, b)
 	}
@@ -63,25 +65,28 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 	tx.rows = tx.rows[:0]
 	for i, op := range b.Ops {
 		key := b.HashKey(i)
-		s := t.index.add(key)
+		s := t.index.find(key)
+		var content uint64
 		switch op {
 		case row.Keep:
-			if s.is(isSeen) || s.is(isStaged) && s.content != 0 || s.is(isKept) && !s.is(isStaged) {
+			if s.is(isSeen) && !s.is(isStaged) {
 				continue
 			}
-			t.keep(key, s)
-		case row.Delete:
-			t.stage(key, s, 0)
-		default:
-			content := contentHash(b, i, b.Hash[i])
-			if s.is(isPublished|isStaged) && s.content == content && !s.is(isKept) {
+		case row.Upsert:
+			content = contentHash(b, i, b.Hash[i])
+			if s.is(isPublished) && s.holds(content) && !s.is(isKept) {
 				if !s.is(isStaged | isSeen) {
 					s.set(isSeen)
 					t.seen = binary.LittleEndian.AppendUint64(t.seen, key)
 				}
 				continue
 			}
-			t.stage(key, s, content)
+		}
+		tx.d.track(t, key, s)
+		if op == row.Keep {
+			t.keep(s)
+		} else {
+			t.stage(s, content)
 		}
 		tx.rows = append(tx.rows, i)
 	}
@@ -95,32 +100,43 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 	return a.write(ctx, b, tx.rows, tx.d.started)
 }
 
-// stage says that a row of this content is staged for a key, 0 for a delete. s is
-// the key's slot.
-func (t *preparedTable) stage(key uint64, s *slot, content uint64) {
-	t.repeat(key, s)
+// stage says that a row of this content is staged, 0 for a delete. s is the slot
+// of its key.
+func (t *preparedTable) stage(s *slot, content uint64) {
 	t.deletes = t.deletes || content == 0
 	if s != nil {
-		s.key |= isStaged
-		s.content = content
+		s.set(isStaged)
+		s.hold(content)
 	}
 }
 
-// keep says that a key is staged as one set aside.
-func (t *preparedTable) keep(key uint64, s *slot) {
-	t.repeat(key, s)
+// keep says that a key is staged as one set aside. s is its slot.
+func (t *preparedTable) keep(s *slot) {
 	t.kept = true
 	s.set(isKept)
 }
 
-// repeat says that there is one more staged row of a key.
-func (t *preparedTable) repeat(key uint64, s *slot) {
-	if len(t.repeated) <= mostRepeated && (s.is(isStaged|isKept) || s == nil && t.index.addBeyond(key)) {
-		if t.repeated == nil {
-			t.repeated = map[uint64]struct{}{}
-		}
-		t.repeated[key] = struct{}{}
+// track notes whether the next staged row of a key, whose slot s is, is one of several.
+func (d *Destination) track(t *preparedTable, key uint64, s *slot) {
+	if len(t.repeated) > mostRepeated {
+		return
 	}
+	if s != nil {
+		if !s.is(isStaged | isKept) {
+			return
+		}
+	} else {
+		if d.staged == nil {
+			d.staged = newFilter(d.o.MemoryBytes)
+		}
+		if !d.staged.add(key ^ t.salt) {
+			return
+		}
+	}
+	if t.repeated == nil {
+		t.repeated = map[uint64]struct{}{}
+	}
+	t.repeated[key] = struct{}{}
 }
 
 // contentHash hashes all that makes row i changed: hash, which is its
@@ -183,6 +199,6 @@ func (d *Destination) dropStage(ctx context.Context, t *preparedTable) error {
 			return err
 		}
 	}
-	*t = preparedTable{Table: t.Table, columns: t.columns}
+	*t = preparedTable{Table: t.Table, columns: t.columns, salt: t.salt}
 	return nil
 }

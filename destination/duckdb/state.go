@@ -148,6 +148,7 @@ func (d *Destination) Reset(ctx context.Context, sync string) error {
 		return fmt.Errorf("reset sync %q: %w", sync, err)
 	}
 	d.forget()
+	d.published = 0
 	for _, t := range d.tables {
 		t.staged, t.noted = false, false
 	}

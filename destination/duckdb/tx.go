@@ -29,8 +29,13 @@ func (d *Destination) Begin(ctx context.Context, sync string) (destination.Tx, e
 		}
 		if s != nil && !s.published {
 			d.generation, d.started = s.position.Generation, s.started
+		} else if s != nil {
+			d.published = s.position.Generation
 		}
 		d.known = true
+	}
+	if err := d.limitMemory(ctx); err != nil {
+		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
 	if err := d.conn.exec(ctx, "BEGIN"); err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
@@ -50,7 +55,7 @@ func (tx *tx) enter(ctx context.Context, generation int64) error {
 			return fmt.Errorf("drop staged rows of table %q: %w", t.Name, err)
 		}
 	}
-	d.generation = generation
+	d.staged, d.generation = nil, generation
 	d.started = time.Now().UTC().Truncate(time.Millisecond)
 	return nil
 }
@@ -135,8 +140,8 @@ func (tx *tx) Rollback() error {
 
 // forget makes the next transaction read again what is staged.
 func (d *Destination) forget() {
-	d.known, d.generation, d.started = false, 0, time.Time{}
+	d.known, d.generation, d.started, d.staged = false, 0, time.Time{}, nil
 	for _, t := range d.tables {
-		*t = preparedTable{Table: t.Table, columns: t.columns, staged: t.staged, noted: t.noted}
+		*t = preparedTable{Table: t.Table, columns: t.columns, staged: t.staged, noted: t.noted, salt: t.salt}
 	}
 }
