@@ -8,10 +8,13 @@ type Op uint8
 const (
 	// Upsert writes the whole row.
 	Upsert Op = iota
-	// Delete says that the key is gone from the source. Only the key columns are filled.
+	// Delete says that the Redis key is gone from the source. Only the columns that
+	// name it are filled. In a table with a Group all rows of the key are gone but
+	// for those that follow: a Delete and then the elements there are make a key new.
 	Delete
-	// Keep says that the key is there but could not be read: its row stays as it
-	// is, and a snapshot does not delete it. Only the key columns are filled.
+	// Keep says that the Redis key is there but could not be read, or not whole: its
+	// rows stay as they are but for those that are written, and a snapshot does not
+	// delete them. Only the columns that name the key are filled.
 	Keep
 )
 
@@ -107,6 +110,12 @@ func (b *Batch) AppendSpan(c, start int) {
 	vec.Spans, vec.Null = append(vec.Spans, Span{start, len(b.Text)}), append(vec.Null, false)
 }
 
+// Share adds to text column c a piece of Text that another row has, too.
+func (b *Batch) Share(c int, s Span) {
+	vec := &b.Vectors[c]
+	vec.Spans, vec.Null = append(vec.Spans, s), append(vec.Null, false)
+}
+
 // AppendText copies text into the arena and adds it to text column c.
 func (b *Batch) AppendText(c int, text string) {
 	start := len(b.Text)
@@ -143,6 +152,13 @@ func (b *Batch) EndRow(op Op) {
 		h = b.HashRow(n - 1)
 	}
 	b.Hash = append(b.Hash, h)
+}
+
+// Truncate drops all rows but the first rows, and of Text all but the first text
+// bytes.
+func (b *Batch) Truncate(rows, text int) {
+	b.Ops, b.Hash = b.Ops[:rows], b.Hash[:rows]
+	b.DropRow(text)
 }
 
 // DropRow discards columns appended since the last EndRow, and the text that

@@ -18,6 +18,9 @@ const (
 // column compared ByHash. Equal rows have equal hashes in every process and
 // every release: destinations store it.
 func (b *Batch) HashRow(i int) uint64 {
+	if b.Table.ByName {
+		return b.hashByName(i)
+	}
 	h := mixA
 	for c := range b.Vectors {
 		col := &b.Table.Columns[c]
@@ -28,11 +31,29 @@ func (b *Batch) HashRow(i int) uint64 {
 	return finish(h)
 }
 
+// hashByName is HashRow where neither the order of columns counts nor those that
+// are NULL.
+func (b *Batch) hashByName(i int) uint64 {
+	h := mixA
+	for c := range b.Vectors {
+		if col := &b.Table.Columns[c]; col.Compare == ByHash && !b.Vectors[c].Null[i] {
+			h += finish(mix(xxhash.Sum64String(col.Name), b.hashAt(c, i)))
+		}
+	}
+	return finish(h)
+}
+
+// HashGroup returns a hash, as HashKey does, of the columns that name the Redis
+// key of row i.
+func (b *Batch) HashGroup(i int) uint64 { return b.hashKeys(i, b.Table.Owner()) }
+
 // HashKey returns a 64-bit hash of row i's primary key, equal in every process.
 // Destinations store it at the most while a snapshot is under way.
-func (b *Batch) HashKey(i int) uint64 {
+func (b *Batch) HashKey(i int) uint64 { return b.hashKeys(i, b.Table.Keys) }
+
+func (b *Batch) hashKeys(i, n int) uint64 {
 	h := mixB
-	for c := range b.Table.Keys {
+	for c := range n {
 		h = mix(h, b.hashAt(c, i))
 	}
 	return finish(h)

@@ -56,9 +56,28 @@ type Column struct {
 // A Table is one table of a sync. It is immutable once batches refer to it: a
 // changed schema is a new *Table.
 type Table struct {
-	Name    string
-	Keys    int      // the first Keys columns are the primary key; they are never NULL
+	Name string
+	Keys int // the first Keys columns are the primary key; they are never NULL
+	// Group is set where a Redis key has several rows, one an element: the first
+	// Group of the key columns name the Redis key. 0: it has one row.
+	Group   int
 	Columns []Column // keys first
+	// ByName makes content hashes go by the names of columns, so that columns may be
+	// added and rows that are NULL there stay unchanged.
+	ByName bool
+	// History asks the destination to keep every version of a row.
+	History bool
+	// Ranked says that the rows of a Redis key are members of a sorted set, in the
+	// columns "member" and "score".
+	Ranked bool
+}
+
+// Owner returns how many of the first columns name the Redis key of a row.
+func (t *Table) Owner() int {
+	if t.Group > 0 {
+		return t.Group
+	}
+	return t.Keys
 }
 
 // Column returns the index of the named column, or -1.

@@ -43,16 +43,22 @@ func (f *Filter) Type(name string) bool {
 	return len(f.Types) == 0 || slices.Contains(f.Types, name)
 }
 
-// Scope returns the scope of a snapshot of the databases, nil for all, in a table
-// of layout value.
-func (f *Filter) Scope(databases []int, t *row.Table) row.Scope {
-	database, key, dataType := t.Column("database"), t.Column("key"), t.Column("data_type")
+// Scope returns the scope of a snapshot of the databases, nil for all. types are
+// those of the keys of tables that have no column data_type, by table.
+func (f *Filter) Scope(databases []int, types map[string]string) row.Scope {
 	return func(b *row.Batch, i int) bool {
-		if database >= 0 && databases != nil && !slices.Contains(databases, int(b.Vectors[database].Ints[i])) {
+		key := b.Table.Owner() - 1
+		if key > 0 && databases != nil && !slices.Contains(databases, int(b.Vectors[key-1].Ints[i])) {
 			return false
 		}
-		if !f.Type(string(b.TextAt(dataType, i))) {
-			return false
+		if len(f.Types) > 0 {
+			dataType := types[b.Table.Name]
+			if c := b.Table.Column("data_type"); dataType == "" && c >= 0 {
+				dataType = string(b.TextAt(c, i))
+			}
+			if !f.Type(dataType) {
+				return false
+			}
 		}
 		name, err := row.ParseText(b.TextAt(key, i))
 		return err == nil && f.Key(string(name))

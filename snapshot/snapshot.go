@@ -23,11 +23,10 @@ import (
 
 // Options say what becomes of the keys of a file.
 type Options struct {
-	Table         *row.Table // of layout value
-	MaxValueBytes int64      // a value whose text is longer becomes NULL
-	Filter        selection.Filter
-	Databases     []int // to be read; nil: all
-	Generation    int64 // of the batches' positions
+	Plan       *table.Plan
+	Filter     selection.Filter
+	Databases  []int // to be read; nil: all
+	Generation int64 // of the batches' positions
 	// ReadAt is the moment that the file shows: keys that expired before it are no
 	// rows. Zero: when the file was begun, as it says itself.
 	ReadAt time.Time
@@ -56,17 +55,23 @@ type Reader struct {
 	group   errgroup.Group
 	work    chan *job // to the workers
 	ordered chan *job // the same, in the order of the file
+	current *job      // whose batches Next returns
 }
 
 // A job is one block on its way.
 type job struct {
-	block  *rdb.Block
-	readAt time.Time
-	batch  chan *row.Batch // receives the block's rows
+	block   *rdb.Block
+	readAt  time.Time
+	batches chan *row.Batch // receives the block's rows, then is closed
 }
 
-// jobBytes is about what a block and its batch take.
-const jobBytes = 2 << 20
+// jobBytes is about what a block and its batches take. The rows of a larger one
+// are handed on as they come, spillBytes at once.
+const (
+	jobBytes     = 2 << 20
+	spillBytes   = 1 << 20
+	batchesAhead = 2
+)
 
 const maxWorkers = 8
 
@@ -112,7 +117,7 @@ func (r *Reader) scan() error {
 		if err != nil {
 			return err
 		}
-		j := &job{block: b, readAt: r.readAt(), batch: make(chan *row.Batch, 1)}
+		j := &job{block: b, readAt: r.readAt(), batches: make(chan *row.Batch, batchesAhead)}
 		if !r.send(r.ordered, j) {
 			return r.cause()
 		}
@@ -168,24 +173,25 @@ func (r *Reader) Next(ctx context.Context) (*row.Batch, error) {
 			return nil, r.cause()
 		default:
 		}
-		var j *job
-		var more bool
-		select {
-		case j, more = <-r.ordered:
-			if !more {
-				return nil, io.EOF
+		if r.current == nil {
+			select {
+			case j, more := <-r.ordered:
+				if !more {
+					return nil, io.EOF
+				}
+				r.current = j
+			case <-r.done:
+				return nil, r.cause()
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
 			}
-		case <-r.done:
-			return nil, r.cause()
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		}
 		select {
-		case b := <-j.batch:
-			if b.Len() > 0 {
+		case b, more := <-r.current.batches:
+			if more {
 				return b, nil
 			}
-			b.Release()
+			r.current = nil
 		case <-r.done:
 			return nil, r.cause()
 		case <-ctx.Done():
@@ -207,28 +213,42 @@ type decoder struct {
 	r      *Reader
 	rdb    rdb.Decoder
 	shaper keyShaper
-	readAt time.Time
+	job    *job
 }
 
 func (r *Reader) newDecoder() *decoder {
 	d := &decoder{r: r}
-	d.shaper.ValueShaper = table.NewValueShaper(r.options.Table, r.options.MaxValueBytes)
+	d.shaper.Shaper = r.options.Plan.NewShaper()
+	d.shaper.Spill(spillBytes, d.send)
 	d.shaper.notices = r.options.Notices
 	return d
 }
 
-// decode makes the batch of a block.
+// decode makes the batches of a block.
 func (d *decoder) decode(j *job) error {
-	b := row.NewBatch(d.r.options.Table)
-	b.After.Generation = d.r.options.Generation
-	d.shaper.Into(b)
-	d.readAt = j.readAt
+	d.job = j
 	if err := d.rdb.Block(j.block, d.visitor); err != nil {
 		return err
 	}
 	j.block.Release()
-	j.batch <- b
+	for _, b := range d.shaper.Take() {
+		if err := d.send(b); err != nil {
+			return err
+		}
+	}
+	close(j.batches)
 	return nil
+}
+
+// send hands on a batch of the block.
+func (d *decoder) send(b *row.Batch) error {
+	b.After.Generation = d.r.options.Generation
+	select {
+	case d.job.batches <- b:
+		return nil
+	case <-d.r.done:
+		return d.r.cause()
+	}
 }
 
 // visitor returns who is fed the value of k, or nil if the key is no row.
@@ -241,12 +261,12 @@ func (d *decoder) visitor(k *value.Key) value.Visitor {
 	if k.Type == value.Module {
 		name = k.Module
 	}
-	if !o.Filter.Type(name) || !o.Filter.AnyKey() && !o.Filter.Key(string(k.Name)) {
+	if !o.Filter.Type(name) || !o.Filter.AnyKey() && !o.Filter.Key(string(k.Name)) || !o.Plan.Reads(k.Name) {
 		return nil
 	}
-	k.ReadAt = d.readAt
+	k.ReadAt = d.job.readAt
 	if !k.ExpiresAt.IsZero() {
-		left := k.ExpiresAt.Sub(d.readAt).Milliseconds()
+		left := k.ExpiresAt.Sub(d.job.readAt).Milliseconds()
 		if left <= 0 {
 			return nil
 		}
@@ -257,7 +277,7 @@ func (d *decoder) visitor(k *value.Key) value.Visitor {
 
 // A keyShaper shapes keys and gives notice of what cannot be in their rows.
 type keyShaper struct {
-	*table.ValueShaper
+	*table.Shaper
 	notices Notices
 	name    []byte
 }
@@ -268,12 +288,12 @@ func (s *keyShaper) Begin(k value.Key) error {
 	if k.Type == value.Module {
 		s.notices.Module(k.Module, string(k.Name))
 	}
-	return s.ValueShaper.Begin(k)
+	return s.Shaper.Begin(k)
 }
 
 // End ends the row.
 func (s *keyShaper) End() error {
-	err := s.ValueShaper.End()
+	err := s.Shaper.End()
 	if err == nil && s.Oversized() {
 		s.notices.Oversized(string(s.name))
 	}

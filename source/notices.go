@@ -51,6 +51,12 @@ func (n *Notices) Module(kind, key string) {
 	n.once("module: "+kind, "values of a module's type are not read; their value is NULL", "type", kind, "key", n.name(key))
 }
 
+// Misfit tells that a value does not fit the type of its column.
+func (n *Notices) Misfit(table, column string) {
+	n.once("misfit: "+table+" "+column, "a value does not fit its column's type; it is NULL there and stands in _extra (further values of the column are not logged)",
+		"table", table, "column", column)
+}
+
 // name returns a key's name as logs may hold it.
 func (n *Notices) name(key string) string {
 	if n.keys {

@@ -1,6 +1,7 @@
 package table_test
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -17,7 +18,7 @@ const maxBytes = 100
 
 var (
 	readAt = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
-	_      = table.Shaper(table.NewValueShaper(table.Value("redis_data", table.ValueOptions{}), maxBytes))
+	_      = value.Visitor((*table.Shaper)(nil))
 )
 
 func TestValue(t *testing.T) {
@@ -30,7 +31,7 @@ func TestValue(t *testing.T) {
 		{Name: "last_modified", Type: row.UTCDateTime, Compare: row.Never},
 		{Name: "size", Type: row.Int},
 	}
-	tolerance := table.ValueOptions{ExpiryTolerance: time.Second}
+	tolerance := table.Options{ExpiryTolerance: time.Second}
 	want := &row.Table{Name: "redis_data", Keys: 1, Columns: append([]row.Column{name}, rest...)}
 	if got := table.Value("redis_data", tolerance); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -42,18 +43,25 @@ func TestValue(t *testing.T) {
 	}
 }
 
-// A shaping is a shaper and the batch that it fills.
+// A shaping is a shaper and the last batch that want has seen.
 type shaping struct {
-	*table.ValueShaper
+	*table.Shaper
 	t *testing.T
 	b *row.Batch
 }
 
-func newShaping(t *testing.T, o table.ValueOptions) *shaping {
-	tab := table.Value("redis_data", o)
-	s := &shaping{table.NewValueShaper(tab, maxBytes), t, row.NewBatch(tab)}
-	s.Into(s.b)
-	return s
+func newShaping(t *testing.T, o table.Options, specs ...table.Spec) *shaping {
+	return &shaping{Shaper: newPlan(t, o, specs...).NewShaper(), t: t}
+}
+
+func newPlan(tb testing.TB, o table.Options, specs ...table.Spec) *table.Plan {
+	tb.Helper()
+	o.Default, o.MaxValueBytes = "redis_data", cmp.Or(o.MaxValueBytes, maxBytes)
+	p, err := table.NewPlan(specs, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
 }
 
 // key is a key without expiry.
@@ -69,7 +77,7 @@ func (s *shaping) put(k value.Key, feed func(v value.Visitor) error) {
 		s.t.Fatal(err)
 	}
 	clear(k.Name)
-	if err := feed(s.ValueShaper); err != nil {
+	if err := feed(s.Shaper); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := s.End(); err != nil {
@@ -77,30 +85,42 @@ func (s *shaping) put(k value.Key, feed func(v value.Visitor) error) {
 	}
 }
 
-// want fails the test unless the batch holds these rows: the op, then the
-// columns, "-" for NULL.
+// want fails the test unless what the shaper holds are these rows: the table's
+// name where there are several, the op, then the columns, "-" for NULL.
 func (s *shaping) want(rows ...string) {
 	s.t.Helper()
 	var got []string
-	for i := range s.b.Len() {
-		cells := []string{[]string{"upsert", "delete", "keep"}[s.b.Ops[i]]}
-		for c, column := range s.b.Table.Columns {
-			v := &s.b.Vectors[c]
-			switch {
-			case v.Null[i]:
-				cells = append(cells, "-")
-			case column.Type == row.String:
-				cells = append(cells, string(s.b.TextAt(c, i)))
-			case column.Type == row.UTCDateTime:
-				cells = append(cells, time.UnixMicro(v.Ints[i]).UTC().Format(time.RFC3339Nano))
-			default:
-				cells = append(cells, fmt.Sprint(v.Ints[i]))
+	for _, s.b = range s.Take() {
+		for i := range s.b.Len() {
+			cells := []string{[]string{"upsert", "delete", "keep"}[s.b.Ops[i]]}
+			if s.b.Table.ByName {
+				cells = append([]string{s.b.Table.Name}, cells...)
 			}
+			for c := range s.b.Table.Columns {
+				cells = append(cells, cellText(s.b, c, i))
+			}
+			got = append(got, strings.Join(cells, " "))
 		}
-		got = append(got, strings.Join(cells, " "))
 	}
 	if !slices.Equal(got, rows) {
 		s.t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(rows, "\n"))
+	}
+}
+
+func cellText(b *row.Batch, c, i int) string {
+	v := &b.Vectors[c]
+	if v.Null[i] {
+		return "-"
+	}
+	switch b.Table.Columns[c].Type {
+	case row.String, row.JSON, row.Decimal:
+		return string(b.TextAt(c, i))
+	case row.UTCDateTime:
+		return time.UnixMicro(v.Ints[i]).UTC().Format(time.RFC3339Nano)
+	case row.Double:
+		return fmt.Sprint(v.Floats[i])
+	default:
+		return fmt.Sprint(v.Ints[i])
 	}
 }
 
@@ -130,7 +150,7 @@ func members(n int, member string) func(v value.Visitor) error {
 	}
 }
 
-func TestValueShaper(t *testing.T) {
+func TestShaper(t *testing.T) {
 	const at = " 2026-01-02T03:04:05.678Z "
 	module := key("m", value.Module)
 	module.Module = "ReJSON-RL"
@@ -193,7 +213,7 @@ func TestValueShaper(t *testing.T) {
 		}, `upsert t [[1000,2.5]] timeseries -1 -` + at + "1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newShaping(t, table.ValueOptions{})
+			s := newShaping(t, table.Options{})
 			name := string(c.key.Name)
 			for range 2 { // the second time with what the first one left
 				c.key.Name = []byte(name)
@@ -210,8 +230,8 @@ func TestValueShaper(t *testing.T) {
 	}
 }
 
-func TestValueShaper_expiry(t *testing.T) {
-	s := newShaping(t, table.ValueOptions{Databases: true})
+func TestShaper_expiry(t *testing.T) {
+	s := newShaping(t, table.Options{Databases: true})
 	k := key("a", value.String)
 	k.Database, k.TTL, k.ExpiresAt = 3, 60, time.UnixMilli(1_800_000_000_123)
 	s.put(k, text("1"))
@@ -231,8 +251,8 @@ func TestValueShaper_expiry(t *testing.T) {
 	}
 }
 
-// TestValueShaper_oversized goes to the limit of 100 bytes and one beyond it.
-func TestValueShaper_oversized(t *testing.T) {
+// TestShaper_oversized goes to the limit of 100 bytes and one beyond it.
+func TestShaper_oversized(t *testing.T) {
 	const at = " -1 - 2026-01-02T03:04:05.678Z "
 	x := func(n int) string { return strings.Repeat("x", n) }
 	for _, c := range []struct {
@@ -278,7 +298,7 @@ func TestValueShaper_oversized(t *testing.T) {
 		}, "- list", "50", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newShaping(t, table.ValueOptions{})
+			s := newShaping(t, table.Options{})
 			s.put(key("before", value.String), text("1"))
 			s.put(key("a", c.kind), c.feed)
 			if s.Oversized() != c.over {
@@ -297,10 +317,10 @@ func TestValueShaper_oversized(t *testing.T) {
 	}
 }
 
-// TestValueShaper_stopped: a reader that stops because the value is oversized
+// TestShaper_stopped: a reader that stops because the value is oversized
 // leaves the size to what the key was announced with.
-func TestValueShaper_stopped(t *testing.T) {
-	s := newShaping(t, table.ValueOptions{})
+func TestShaper_stopped(t *testing.T) {
+	s := newShaping(t, table.Options{})
 	k := key("a", value.List)
 	k.Elements = 1_000_000
 	s.put(k, func(v value.Visitor) error {
@@ -320,16 +340,15 @@ func TestValueShaper_stopped(t *testing.T) {
 	)
 }
 
-func TestValueShaper_Abort(t *testing.T) {
+func TestShaper_Abort(t *testing.T) {
 	for _, kind := range []value.Type{value.String, value.Hash, value.List} {
 		for name, giveUp := range map[string]func(s *shaping){
-			"Abort":                func(s *shaping) { s.Abort() },
-			"Abort twice":          func(s *shaping) { s.Abort(); s.Abort() },
-			"Begin":                func(*shaping) {},
-			"a row dropped before": func(s *shaping) { s.b.DropRow(len("before1string")) },
+			"Abort":       func(s *shaping) { s.Abort() },
+			"Abort twice": func(s *shaping) { s.Abort(); s.Abort() },
+			"Begin":       func(*shaping) {},
 		} {
 			t.Run(fmt.Sprint(kind, " ", name), func(t *testing.T) {
-				s := newShaping(t, table.ValueOptions{Databases: true})
+				s := newShaping(t, table.Options{Databases: true})
 				s.put(key("before", value.String), text("1"))
 				if err := s.Begin(key("broken", kind)); err != nil {
 					t.Fatal(err)
@@ -360,8 +379,8 @@ func TestValueShaper_Abort(t *testing.T) {
 	}
 }
 
-func TestValueShaper_Keep(t *testing.T) {
-	s := newShaping(t, table.ValueOptions{Databases: true})
+func TestShaper_Keep(t *testing.T) {
+	s := newShaping(t, table.Options{Databases: true})
 	if err := s.Begin(key("broken", value.List)); err != nil {
 		t.Fatal(err)
 	}
@@ -378,26 +397,21 @@ func TestValueShaper_Keep(t *testing.T) {
 	}
 }
 
-// TestValueShaper_Into: what a row left unfinished in one batch is no concern of
-// the next batch.
-func TestValueShaper_Into(t *testing.T) {
-	s := newShaping(t, table.ValueOptions{})
+// TestShaper_Take: a row left unfinished is in no batch.
+func TestShaper_Take(t *testing.T) {
+	s := newShaping(t, table.Options{})
 	s.put(key("before", value.String), text("1"))
 	if err := s.Begin(key("broken", value.String)); err != nil {
 		t.Fatal(err)
 	}
-	s.b = row.NewBatch(s.b.Table)
-	s.Into(s.b)
-	s.Abort()
+	s.want("upsert before 1 string -1 - 2026-01-02T03:04:05.678Z 1")
 	s.put(key("a", value.String), text("1"))
 	s.want("upsert a 1 string -1 - 2026-01-02T03:04:05.678Z 1")
+	s.want()
 }
 
-func BenchmarkValueShaper(b *testing.B) {
-	tab := table.Value("redis_data", table.ValueOptions{})
-	s := table.NewValueShaper(tab, 100<<20)
-	batch := row.NewBatch(tab)
-	s.Into(batch)
+func BenchmarkShaper(b *testing.B) {
+	s := newPlan(b, table.Options{}).NewShaper()
 	fields := make([][]byte, 20)
 	for i := range fields {
 		fields[i] = fmt.Appendf(nil, "%c-field-of-%03d", 'a'+i*7%26, i)
@@ -419,11 +433,11 @@ func BenchmarkValueShaper(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			k := key("player:000123456", c.kind)
-			for b.Loop() {
-				if batch.Len() == 1000 {
-					batch.Release()
-					batch = row.NewBatch(tab)
-					s.Into(batch)
+			for n := 0; b.Loop(); n++ {
+				if n%1000 == 0 {
+					for _, batch := range s.Take() {
+						batch.Release()
+					}
 				}
 				if err := s.Begin(k); err != nil {
 					b.Fatal(err)

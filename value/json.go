@@ -114,29 +114,35 @@ func (e *Encoder) Entry(id StreamID, fields [][]byte) {
 	e.dst = append(e.dst, '[', '"')
 	e.dst = id.Append(e.dst)
 	e.dst = append(e.dst, '"', ',')
+	e.dst = append(AppendFields(e.dst, fields), ']')
+}
+
+// AppendFields appends the alternating names and values of a stream's entry as a
+// JSON object; where a name repeats, as an array of [name, value].
+func AppendFields(dst []byte, fields [][]byte) []byte {
 	opening, closing := byte('{'), byte('}')
-	pairs := repeats(fields)
+	pairs := Repeats(fields)
 	if pairs {
 		opening, closing = '[', ']'
 	}
-	e.dst = append(e.dst, opening)
+	dst = append(dst, opening)
 	for i := 0; i+1 < len(fields); i += 2 {
 		if i > 0 {
-			e.dst = append(e.dst, ',')
+			dst = append(dst, ',')
 		}
 		if pairs {
-			e.dst = append(e.dst, '[')
-			e.dst = row.AppendString(e.dst, fields[i])
-			e.dst = append(e.dst, ',')
-			e.dst = row.AppendString(e.dst, fields[i+1])
-			e.dst = append(e.dst, ']')
+			dst = append(dst, '[')
+			dst = row.AppendString(dst, fields[i])
+			dst = append(dst, ',')
+			dst = row.AppendString(dst, fields[i+1])
+			dst = append(dst, ']')
 			continue
 		}
-		e.dst = row.AppendString(e.dst, fields[i])
-		e.dst = append(e.dst, ':')
-		e.dst = row.AppendString(e.dst, fields[i+1])
+		dst = row.AppendString(dst, fields[i])
+		dst = append(dst, ':')
+		dst = row.AppendString(dst, fields[i+1])
 	}
-	e.dst = append(e.dst, closing, ']')
+	return append(dst, closing)
 }
 
 // Sample adds the next sample of a time series.
@@ -240,8 +246,8 @@ func (e *Encoder) separate() {
 	e.count++
 }
 
-// repeats reports whether a name occurs twice among alternating names and values.
-func repeats(fields [][]byte) bool {
+// Repeats reports whether a name occurs twice among alternating names and values.
+func Repeats(fields [][]byte) bool {
 	if len(fields) > 64 {
 		seen := make(map[string]bool, len(fields)/2)
 		for i := 0; i < len(fields); i += 2 {

@@ -84,7 +84,7 @@ func appendRow(b *row.Batch, i, version, changeEvery int) {
 // that of making the rows.
 func snapshot(b *testing.B, path string, generation int64, changeEvery int) (destination.Counts, time.Duration) {
 	b.Helper()
-	t := table.Value("players", table.ValueOptions{})
+	t := table.Value("players", table.Options{})
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	began := cpuTime(b)

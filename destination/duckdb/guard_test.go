@@ -14,7 +14,7 @@ import (
 // killed while it overwrites them.
 func TestOpen_brokenCheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "warehouse.db")
-	players := table.Value("players", table.ValueOptions{})
+	players := table.Value("players", table.Options{})
 	snapshot := func(generation int64, leave func(d *Destination)) {
 		t.Helper()
 		d, err := Open(t.Context(), Options{Path: path, Schema: "main", MemoryBytes: 128 << 20})

@@ -26,7 +26,7 @@ func TestIndex_full(t *testing.T) {
 		}
 	}()
 	d.indexLimit = 0 // the index gets the least that it can do with
-	players := table.Value("players", table.ValueOptions{})
+	players := table.Value("players", table.Options{})
 	if err := d.Prepare(t.Context(), []*row.Table{players}); err != nil {
 		t.Fatal(err)
 	}

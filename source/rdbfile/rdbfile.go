@@ -24,7 +24,11 @@ type Options struct {
 	Databases    []int // default: 0 alone
 	AllDatabases bool  // every database in the file; Databases is not used
 	Filter       selection.Filter
-	Table        string // name of the table; default redis_data
+	Table        string // name of the table of keys that match no template; default redis_data
+	// Tables are fed by the keys that match their templates, the first that matches;
+	// with SkipUnmatched no other keys are read.
+	Tables        []table.Spec
+	SkipUnmatched bool
 
 	MaxValueBytes int64 // longer values become NULL; default 100 MiB
 	MemoryBytes   int64 // aimed at for rows on their way; default 64 MiB
@@ -45,7 +49,7 @@ const (
 // A Source reads one file.
 type Source struct {
 	options Options
-	table   *row.Table
+	plan    *table.Plan
 	taken   bool // Input has been read
 }
 
@@ -67,14 +71,21 @@ func Open(o Options) (*Source, error) {
 		o.Databases = []int{0}
 	}
 	many := o.AllDatabases || len(o.Databases) > 1
-	return &Source{options: o, table: table.Value(o.Table, table.ValueOptions{Databases: many})}, nil
+	plan, err := table.NewPlan(o.Tables, table.Options{
+		Default: o.Table, Skip: o.SkipUnmatched, Databases: many, MaxValueBytes: o.MaxValueBytes,
+		Misfit: source.NewNotices(o.Logger, o.LogKeys).Misfit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Source{options: o, plan: plan}, nil
 }
 
 // Close does nothing: readers have the file open, not the source.
 func (s *Source) Close() error { return nil }
 
-// Tables returns the one table of the source.
-func (s *Source) Tables(context.Context) ([]*row.Table, error) { return []*row.Table{s.table}, nil }
+// Tables returns the tables of the source.
+func (s *Source) Tables(context.Context) ([]*row.Table, error) { return s.plan.Tables(), nil }
 
 // name is what messages call the file.
 func (s *Source) name() string {

@@ -39,7 +39,7 @@ func (s *Source) Open(ctx context.Context, from row.Position) (source.Reader, er
 	}
 	generation := from.Generation + 1
 	return &reader{source: s, file: f, generation: generation, rows: snapshot.NewReader(f, snapshot.Options{
-		Table: s.table, MaxValueBytes: s.options.MaxValueBytes,
+		Plan:   s.plan,
 		Filter: s.options.Filter, Databases: s.options.Databases,
 		Generation: generation, MemoryBytes: s.options.MemoryBytes,
 		Notices: source.NewNotices(s.options.Logger, s.options.LogKeys),
@@ -78,9 +78,9 @@ func (r *reader) end() *row.Batch {
 		panic(err) // strings and numbers always marshal
 	}
 	s := r.source
-	b := row.NewBatch(s.table)
+	b := row.NewBatch(s.plan.Tables()[0])
 	b.After = row.Position{Generation: r.generation, Token: string(token)}
-	b.Closes, b.Scope = row.Snapshot, s.options.Filter.Scope(s.options.Databases, s.table)
+	b.Closes, b.Scope = row.Snapshot, s.options.Filter.Scope(s.options.Databases, s.plan.Types())
 	return b
 }
 

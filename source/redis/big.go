@@ -52,12 +52,11 @@ func (f *fetcher) readBig(ctx context.Context, j *job) error {
 		return context.Cause(ctx)
 	}
 	for {
-		text := len(f.batch.Text)
 		err := f.readChunks(ctx, j)
 		if err == nil {
 			return f.emit(ctx)
 		}
-		f.batch.DropRow(text)
+		f.shaper.Abort()
 		refusal, refused := asReply(err)
 		switch {
 		case errors.Is(err, errNone):

@@ -52,11 +52,10 @@ const maxTries = 4
 type fetcher struct {
 	r       *reader
 	decoder rdb.Decoder
-	shaper  *table.ValueShaper
+	shaper  *table.Shaper
 	pipe    *pipeline
 
 	page      *page
-	batch     *row.Batch
 	questions []job // type or size to be asked for
 	values    []job // to be read in a pipeline
 	big       []job // to be read in chunks
@@ -67,11 +66,8 @@ type fetcher struct {
 
 // fetch is a worker: it reads pages until there are no more.
 func (r *reader) fetch(ctx context.Context) error {
-	f := &fetcher{
-		r:      r,
-		shaper: table.NewValueShaper(r.table, r.source.options.MaxValueBytes),
-		pipe:   newPipeline(),
-	}
+	f := r.newFetcher()
+	f.shaper.Spill(r.batchBytes, func(b *row.Batch) error { return f.pass(ctx, b) })
 	for p := range r.work {
 		if err := f.read(ctx, p); err != nil {
 			return err
@@ -80,11 +76,18 @@ func (r *reader) fetch(ctx context.Context) error {
 	return nil
 }
 
+func (r *reader) newFetcher() *fetcher {
+	f := &fetcher{r: r, shaper: r.plan.NewShaper(), pipe: newPipeline()}
+	if r.changes {
+		f.shaper = r.plan.NewChangesShaper()
+	}
+	return f
+}
+
 // read reads the keys of p and fills its batches. Next takes the closing of
 // batches for the end of the page: after an error they must stay open.
 func (f *fetcher) read(ctx context.Context, p *page) error {
 	f.page = p
-	f.newBatch()
 	for _, key := range p.keys {
 		f.push(f.guess(key))
 	}
@@ -227,39 +230,52 @@ func (f *fetcher) nameOf(name string) []byte {
 	return f.name
 }
 
-func (f *fetcher) newBatch() {
-	f.batch = row.NewBatch(f.r.table)
-	f.shaper.Into(f.batch)
-}
-
-// emit hands the batch on when it is full.
+// emit hands the batches on when they are full.
 func (f *fetcher) emit(ctx context.Context) error {
-	if f.batch.Bytes() < f.r.batchBytes {
+	if f.shaper.Bytes() < f.r.batchBytes {
 		return nil
 	}
-	f.batch.After = row.Position{Generation: f.r.generation}
-	if err := f.deliver(ctx); err != nil {
-		return err
+	for _, b := range f.shaper.Take() {
+		if err := f.pass(ctx, b); err != nil {
+			return err
+		}
 	}
-	f.newBatch()
 	return nil
 }
 
-// finish hands on the last batch of the page, which may be empty.
+// finish hands on the last batches of the page, of which the last, which may be
+// empty, closes it.
 func (f *fetcher) finish(ctx context.Context) error {
-	f.batch.After, f.batch.Closes = f.page.after, f.page.closes
-	if f.batch.Closes == row.Snapshot {
-		f.batch.Scope = f.r.source.scope()
+	all := f.shaper.Take()
+	if len(all) == 0 {
+		all = append(all, row.NewBatch(f.r.plan.Tables()[0]))
 	}
-	return f.deliver(ctx)
+	last := len(all) - 1
+	for _, b := range all[:last] {
+		if err := f.pass(ctx, b); err != nil {
+			return err
+		}
+	}
+	b := all[last]
+	b.After, b.Closes = f.page.after, f.page.closes
+	if b.Closes == row.Snapshot {
+		b.Scope = f.r.source.scope()
+	}
+	return f.deliver(ctx, b)
 }
 
-func (f *fetcher) deliver(ctx context.Context) error {
-	if err := f.r.ahead.take(ctx, f.batch.Bytes(), f.page.turn); err != nil {
+// pass hands on a batch that closes nothing.
+func (f *fetcher) pass(ctx context.Context, b *row.Batch) error {
+	b.After = row.Position{Generation: f.r.generation}
+	return f.deliver(ctx, b)
+}
+
+func (f *fetcher) deliver(ctx context.Context, b *row.Batch) error {
+	if err := f.r.ahead.take(ctx, b.Bytes(), f.page.turn); err != nil {
 		return err
 	}
 	select {
-	case f.page.batches <- f.batch:
+	case f.page.batches <- b:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -39,7 +39,8 @@ func (o *Options) fingerprint() string {
 		Databases                []int
 		All                      bool
 		Patterns, Exclude, Types []string
-	}{o.Table, o.Databases, o.AllDatabases, sorted(o.Patterns), sorted(o.Exclude), sorted(o.Types)}
+		Plan                     string `json:",omitempty"`
+	}{o.Table, o.Databases, o.AllDatabases, sorted(o.Patterns), sorted(o.Exclude), sorted(o.Types), o.plan}
 	text, err := json.Marshal(what)
 	if err != nil {
 		panic(err) // strings and numbers always marshal

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/keylift/keylift/row"
-	"github.com/keylift/keylift/table"
 	"github.com/keylift/keylift/value"
 )
 
@@ -40,10 +39,9 @@ func TestFetcher_takeDump_module(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src.table = table.Value("t", table.ValueOptions{})
-	r := &reader{source: src, table: src.table, notices: newNotices(src.options.Logger, true)}
-	f := &fetcher{r: r, shaper: table.NewValueShaper(r.table, 1000), page: &page{}}
-	f.newBatch()
+	r := &reader{source: src, plan: src.plan, notices: newNotices(src.options.Logger, true)}
+	f := r.newFetcher()
+	f.page = &page{}
 	for i, name := range []string{"ReJSON-RL", "MBbloom--", "ReJSON-RL", "TSDB-TYPE"} {
 		key := "k" + string(rune('0'+i))
 		k := value.Key{Name: []byte(key), TTL: -1, ReadAt: time.Now()}
@@ -52,7 +50,7 @@ func TestFetcher_takeDump_module(t *testing.T) {
 		}
 	}
 	rows := map[string]aRow{}
-	rowsOf(t, f.batch, rows)
+	rowsOf(t, f.shaper.Take()[0], rows)
 	sameRows(t, rows, map[string]aRow{
 		"k0": {Op: row.Upsert, Type: "json", Null: true, TTL: -1},
 		"k1": {Op: row.Upsert, Type: "MBbloom--", Null: true, TTL: -1},

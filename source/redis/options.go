@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/keylift/keylift/table"
 )
 
 // Options say what to read and how. Zero values mean the defaults.
@@ -23,7 +25,11 @@ type Options struct {
 	Patterns []string // glob patterns: a key is read if one matches; none: every key
 	Exclude  []string // glob patterns: a key is not read if one matches
 	Types    []string // names of types as the data_type column writes them; none: all
-	Table    string   // name of the table; default redis_data
+	Table    string   // name of the table of keys that match no template; default redis_data
+	// Tables are fed by the keys that match their templates, the first that matches;
+	// with SkipUnmatched no other keys are read.
+	Tables        []table.Spec
+	SkipUnmatched bool
 
 	// Replica: read as a replica does, by PSYNC, and not by SCAN.
 	Replica bool
@@ -47,6 +53,7 @@ type Options struct {
 	IOTimeout      time.Duration // of one round trip; default 30 s
 
 	Logger  *slog.Logger // default: none
+	plan    string       // fingerprint of Tables
 	LogKeys bool         // write key names into logs and messages; otherwise a hash stands for them
 }
 

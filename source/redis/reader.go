@@ -10,6 +10,7 @@ import (
 
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
+	"github.com/keylift/keylift/table"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -19,7 +20,8 @@ import (
 type reader struct {
 	source  *Source
 	session *session
-	table   *row.Table
+	plan    *table.Plan
+	changes bool // what is read replaces what was known of its keys
 	notices *notices
 
 	generation int64
@@ -85,7 +87,7 @@ func (s *Source) readerOf(ss *session) *reader {
 	return &reader{
 		source:     s,
 		session:    ss,
-		table:      s.table,
+		plan:       s.plan,
 		notices:    newNotices(s.options.Logger, s.options.LogKeys),
 		batchBytes: min(max(s.options.MemoryBytes/batchesOfMemory, minBatchBytes), maxBatchBytes),
 	}
@@ -152,9 +154,9 @@ func (s *Source) databases(sv *server) []int {
 // one that holds no key has been looked at, too.
 func (s *Source) scope() row.Scope {
 	if s.options.AllDatabases {
-		return s.filter.Scope(nil, s.table)
+		return s.filter.Scope(nil, s.plan.Types())
 	}
-	return s.filter.Scope(s.options.Databases, s.table)
+	return s.filter.Scope(s.options.Databases, s.plan.Types())
 }
 
 // A pipeline has half a batch of keys, and near the server two are in flight: it

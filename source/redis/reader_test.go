@@ -51,7 +51,7 @@ func TestReader_Next(t *testing.T) {
 			src := sourceOf(t, s, tc.change)
 			for range 2 {
 				got := readAll(t, src, row.Position{})
-				sameRows(t, got.rows, want, src.table.Columns[src.table.Column("expires_at")].Tolerance)
+				sameRows(t, got.rows, want, src.expiry)
 				if got.total != len(want) {
 					t.Errorf("%d rows for %d keys", got.total, len(want))
 				}

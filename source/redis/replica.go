@@ -116,7 +116,7 @@ func (s *Source) readSnapshot(l *linkStart, generation int64) *snapshot.Reader {
 		databases = nil
 	}
 	return snapshot.NewReader(l.link.Snapshot(), snapshot.Options{
-		Table: s.table, MaxValueBytes: o.MaxValueBytes, Filter: s.filter.Filter, Databases: databases,
+		Plan: s.plan, Filter: s.filter.Filter, Databases: databases,
 		Generation: generation, ReadAt: l.at, MemoryBytes: o.MemoryBytes,
 		Notices: source.NewNotices(o.Logger, o.LogKeys),
 	})
@@ -171,7 +171,7 @@ func (r *replicaReader) Next(ctx context.Context) (*row.Batch, error) {
 // endOfSnapshot returns the batch that closes the snapshot.
 func (r *replicaReader) endOfSnapshot() *row.Batch {
 	r.closed = true
-	b := row.NewBatch(r.source.table)
+	b := row.NewBatch(r.source.plan.Tables()[0])
 	b.After, b.Closes, b.Scope = r.position(r.from), row.Snapshot, r.source.scope()
 	return b
 }

@@ -80,7 +80,7 @@ func (s *Source) keeps(database int, key []byte) bool {
 	if !s.options.AllDatabases && !slices.Contains(s.options.Databases, database) {
 		return false
 	}
-	return s.filter.AnyKey() || s.filter.Key(string(key))
+	return (s.filter.AnyKey() || s.filter.Key(string(key))) && s.plan.Reads(key)
 }
 
 // listen reads the commands of the link into the window.

@@ -24,9 +24,10 @@ type rereader struct {
 	*reader
 	edits   chan *edit // of the pages, in their order
 	current *edit
-	shaper  *table.ValueShaper
+	shaper  *table.Shaper
 	seen    map[string]struct{}
 	text    []byte
+	waiting []*row.Batch // behind the one handed on last
 }
 
 // An edit is what is to be done beside reading a page's keys again.
@@ -40,10 +41,10 @@ func (s *Source) newRereader(ss *session, generation int64) *rereader {
 	r := &rereader{
 		reader: s.readerOf(ss),
 		edits:  make(chan *edit, editsAhead),
-		shaper: table.NewValueShaper(s.table, s.options.MaxValueBytes),
+		shaper: s.plan.NewChangesShaper(),
 		seen:   map[string]struct{}{},
 	}
-	r.generation = generation
+	r.generation, r.changes = generation, true
 	return r
 }
 
@@ -95,6 +96,11 @@ func (r *rereader) handEdit(ctx context.Context, e *edit) error {
 
 // Next returns the next batch of changes.
 func (r *rereader) Next(ctx context.Context) (*row.Batch, error) {
+	if len(r.waiting) > 0 {
+		b := r.waiting[0]
+		r.waiting = r.waiting[1:]
+		return b, nil
+	}
 	b, err := r.reader.Next(ctx)
 	if err != nil {
 		if lost, ok := errors.AsType[*source.PositionLostError](r.cause()); ok {
@@ -106,36 +112,48 @@ func (r *rereader) Next(ctx context.Context) (*row.Batch, error) {
 		r.current = <-r.edits // it was sent before its page
 		clear(r.seen)
 	}
-	key := r.table.Column("key")
+	key := b.Table.Owner() - 1
 	for i := range b.Len() {
-		r.seen[string(b.TextAt(key, i))] = struct{}{}
-	}
-	if b.Closes != row.None { // the last batch of its page
-		if err := r.complete(b); err != nil {
-			return nil, err
+		if b.Ops[i] != row.Delete {
+			r.seen[string(b.TextAt(key, i))] = struct{}{}
 		}
-		r.current = nil
+	}
+	if b.Closes == row.None {
+		return b, nil
+	}
+	// The last batch of its page.
+	if err := r.complete(); err != nil {
+		return nil, err
+	}
+	r.current = nil
+	if more := r.shaper.Take(); len(more) > 0 {
+		last := more[len(more)-1]
+		last.After, last.Closes = b.After, b.Closes
+		for _, m := range more[:len(more)-1] {
+			m.After = row.Position{Generation: r.generation}
+		}
+		b.After, b.Closes = row.Position{Generation: r.generation}, row.None
+		r.waiting = more
 	}
 	return b, nil
 }
 
-// complete adds to b the rows of keys that need not be read, and deletes for those
+// complete shapes the rows of keys that need not be read, and deletes for those
 // that were to be read and are no rows.
-func (r *rereader) complete(b *row.Batch) error {
+func (r *rereader) complete() error {
 	database := r.current.page.database
 	for _, key := range r.current.page.keys {
 		r.text = row.AppendText(r.text[:0], []byte(key))
 		if _, there := r.seen[string(r.text)]; !there {
-			r.delete(b, database, key)
+			r.shaper.Delete(database, []byte(key))
 		}
 	}
-	r.shaper.Into(b)
 	now := time.Now()
 	for i := range r.current.known {
 		k := &r.current.known[i]
 		left := k.ExpiresAt - now.Add(r.session.server.ahead).UnixMilli()
 		if k.Outcome == replication.Gone || k.ExpiresAt != 0 && left <= 0 || !r.source.filter.dataType(value.String.String()) {
-			r.delete(b, database, k.Key)
+			r.shaper.Delete(database, []byte(k.Key))
 			continue
 		}
 		key := value.Key{Database: database, Name: []byte(k.Key), Type: value.String, TTL: expiryNone, ReadAt: now, Elements: len(k.Value)}
@@ -147,16 +165,4 @@ func (r *rereader) complete(b *row.Batch) error {
 		}
 	}
 	return nil
-}
-
-// delete adds a delete of a key to b.
-func (r *rereader) delete(b *row.Batch, database int, key string) {
-	at := r.table.Column("key")
-	if at > 0 {
-		b.AppendInt(at-1, int64(database))
-	}
-	start := len(b.Text)
-	b.Text = row.AppendText(b.Text, []byte(key))
-	b.AppendSpan(at, start)
-	b.EndRow(row.Delete)
 }

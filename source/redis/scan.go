@@ -110,7 +110,7 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 			}
 			// A key repeats where the server's table is growing or shrinking.
 			key := string(name)
-			if _, repeated := seen[key]; !repeated && r.source.filter.key(key) {
+			if _, repeated := seen[key]; !repeated && r.source.filter.key(key) && r.plan.Reads(name) {
 				seen[key] = struct{}{}
 				p.keys = append(p.keys, key)
 				bytes += len(key)

@@ -8,6 +8,7 @@ package redis
 
 import (
 	"context"
+	"time"
 
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
@@ -19,7 +20,9 @@ type Source struct {
 	options Options
 	filter  filter
 	node    node
-	table   *row.Table
+	plan    *table.Plan
+	expiry  time.Duration // tolerance of the plan
+	misfits *source.Notices
 	shapes  shapes
 	blank   blank      // behind what was handed on last
 	chosen  *choice    // of Options.Auto, once the server was tried
@@ -34,8 +37,12 @@ func Open(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{options: o, filter: newFilter(&o)}
+	s := &Source{options: o, filter: newFilter(&o), misfits: source.NewNotices(o.Logger, o.LogKeys)}
 	s.node.options = &s.options
+	if err := s.planFor(0); err != nil {
+		return nil, err
+	}
+	s.options.plan = s.plan.Fingerprint()
 	return s, nil
 }
 
@@ -49,15 +56,15 @@ func (s *Source) Close() error {
 	return err
 }
 
-// Tables returns the one table of the source. It connects, because the precision
-// of expiries depends on the server.
+// Tables returns the tables of the source. It connects, because the precision of
+// expiries depends on the server.
 func (s *Source) Tables(ctx context.Context) ([]*row.Table, error) {
 	ss, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ss.close()
-	return []*row.Table{s.table}, nil
+	return s.plan.Tables(), nil
 }
 
 // connect makes a session with a server that is ready to be read.
@@ -71,22 +78,32 @@ func (s *Source) connect(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	s.node.reached = true
-	s.table = s.tableFor(&ss.server)
+	tolerance := expiryTolerance
+	if ss.server.can.pexpiretime {
+		tolerance = 0
+	}
+	if err := s.planFor(tolerance); err != nil {
+		ss.close()
+		return nil, err
+	}
 	return ss, nil
 }
 
-// tableFor returns the table of rows read from such a server, the same one as
-// long as nothing changes.
-func (s *Source) tableFor(sv *server) *row.Table {
-	o := table.ValueOptions{Databases: s.options.manyDatabases()}
-	if !sv.can.pexpiretime {
-		o.ExpiryTolerance = expiryTolerance
+// planFor makes the plan of the tables, the same one as long as nothing changes.
+func (s *Source) planFor(tolerance time.Duration) error {
+	if s.plan != nil && s.expiry == tolerance {
+		return nil
 	}
-	t := table.Value(s.options.Table, o)
-	if c := t.Column("expires_at"); s.table != nil && s.table.Columns[c].Tolerance == o.ExpiryTolerance {
-		return s.table
+	o := &s.options
+	plan, err := table.NewPlan(o.Tables, table.Options{
+		Default: o.Table, Skip: o.SkipUnmatched, Databases: o.manyDatabases(),
+		ExpiryTolerance: tolerance, MaxValueBytes: o.MaxValueBytes, Misfit: s.misfits.Misfit,
+	})
+	if err != nil {
+		return err
 	}
-	return t
+	s.plan, s.expiry = plan, tolerance
+	return nil
 }
 
 // Open starts reading after from, which makes connections of its own.

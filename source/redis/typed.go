@@ -72,13 +72,12 @@ func wholeCommand(j *job) []string {
 
 // takeTyped takes a value in the form of a typed reply.
 func (f *fetcher) takeTyped(j *job, k value.Key, reply resp.Reply) error {
-	text := len(f.batch.Text)
 	took, err := f.feed(k, reply)
 	if j.way.guessed() && took >= fewElements {
 		err = errLong
 	}
 	if err != nil {
-		f.batch.DropRow(text)
+		f.shaper.Abort()
 		f.r.source.shapes.learn(j.shape, value.Unknown)
 		if errors.Is(err, resp.ErrNil) {
 			err = errChanged // it is another key by now

@@ -140,7 +140,6 @@ func (f *fetcher) takeString(j *job, k value.Key, reply resp.Reply) error {
 // takeDump takes a value that DUMP answered.
 func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 	kind, err := rdb.DumpType(payload)
-	text := len(f.batch.Text)
 	switch {
 	case err != nil:
 	case kind == value.Module:
@@ -151,7 +150,7 @@ func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 		err = f.decoder.Dump(payload, k, f.shaper)
 	}
 	if err != nil {
-		f.batch.DropRow(text)
+		f.shaper.Abort()
 		if errors.Is(err, errFiltered) {
 			return nil
 		}
