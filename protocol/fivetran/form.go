@@ -53,9 +53,9 @@ var fields = []field{
 		name: "mode", label: "Reading mode",
 		help: "How the server is read.",
 		choices: []choice{
-			{"auto", "Automatic", "The mode that suits most servers: scan."},
+			{"auto", "Automatic", "Scan, which suits every server; where the last sync read as a replica and the server still permits it, it goes on so."},
 			{"scan", "Scan", "By SCAN, which every server permits: each sync reads every key, at its own moment."},
-			{"replica", "Replica", "As a replica does, where PSYNC is permitted: the first sync reads all keys at one moment, later ones only what changed since."},
+			{"replica", "Replica", "As a replica does, where PSYNC is permitted: the first sync reads all keys at one moment, later ones only what changed since, deletes among it."},
 		},
 	},
 	{name: "batch_size", label: "Batch size", help: "Keys asked for in one round trip, from 1 to 100000. More is faster, and holds up the server's other clients for longer."},
