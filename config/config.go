@@ -39,6 +39,10 @@ type Config struct {
 	CheckpointInterval int    // keys
 	PublishInterval    time.Duration
 
+	Tables    []Table // in the order of matching; nil: there are none
+	Unmatched string  // what becomes of keys that no table matches: "table" or "skip"
+	Views     bool
+
 	MemoryLimit    int64 // bytes
 	ConnectTimeout time.Duration
 	ReadTimeout    time.Duration

@@ -44,24 +44,89 @@ for editors, ` + "`keylift config print`" + ` the configuration in effect and wh
 
 `
 
+// docsTables follows the settings of tables, and comes before their keys.
+const docsTables = `
+For example:
+
+~~~yaml
+` + docsExample + `~~~
+
+A flag, an environment variable or a text in a ` + "`configuration.json`" + ` holds the same list as JSON:
+` + "`--tables '[{\"name\": \"players\", \"keys\": \"player:{player_id:int}:profile\"}]'`" + `. Mistakes name a table by its name, or by its place from 0
+on: ` + "`tables[players].columns[level].type`" + `.
+`
+
+const docsExample = `tables:
+  - name: players
+    keys: "player:{player_id:int}:profile"
+    layout: columns
+    columns:
+      - {field: level, type: int}
+      - {field: lastLogin, type: unix_s}
+      - {field: wins, type: int, default: "0"}
+    history: true
+  - name: leaderboards
+    keys: "leaderboard:{board}"
+    layout: elements
+    type: zset
+  - name: events
+    keys: "events:{day}"
+    layout: elements
+    type: stream
+    columns: [{field: amount, name: cents, type: int}]
+    trim: mirror
+  - name: sessions # a key, its whole value, and a column session
+    keys: "session:{session}"
+unmatched: skip
+`
+
 // documentation returns docs/configuration.md as the settings make it.
 func documentation() string {
 	var b strings.Builder
 	b.WriteString(docsHead)
 	b.WriteString("<!-- The tables are written by go generate ./config from the settings; change them there. -->\n")
-	group := ""
+	group, nested := "", ""
 	for _, s := range config.Settings() {
 		if s.Group != group {
-			group = s.Group
-			fmt.Fprintf(&b, "\n## %s\n\n| key | default | example | meaning |\n|---|---|---|---|\n", group)
+			b.WriteString(nested)
+			group, nested = s.Group, ""
+			fmt.Fprintf(&b, "\n## %s\n\n%s", group, tableHead)
 		}
-		doc := s.Doc
-		if s.Secret {
-			doc += " Secret: never printed or logged."
+		b.WriteString(line(s))
+		if s.Keys != nil {
+			nested = docsTables + keys(s)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Key, code(s.Default), code(s.Example), doc)
 	}
 	return b.String()
+}
+
+const tableHead = "| key | default | example | meaning |\n|---|---|---|---|\n"
+
+func line(s config.Setting) string {
+	doc := s.Doc
+	if s.Secret {
+		doc += " Secret: never printed or logged."
+	}
+	return fmt.Sprintf("| `%s` | %s | %s | %s |\n", s.Key, code(s.Default), code(s.Example), doc)
+}
+
+// keys describes what a setting lists, and what that lists.
+func keys(s config.Setting) string {
+	text, nested := fmt.Sprintf("\n### Each of `%s`\n\n%s", s.Key, tableHead), ""
+	for _, k := range s.Keys {
+		text += line(k)
+		if k.Keys != nil {
+			nested += keys(k)
+		}
+	}
+	return text + nested
+}
+
+// What the documentation shows is a configuration.
+func TestDocumentation_example(t *testing.T) {
+	if c := load(t, "host: h\n"+docsExample); len(c.Tables) != 4 || c.Unmatched != "skip" {
+		t.Errorf("got %+v", c.Tables)
+	}
 }
 
 // code returns s as Markdown code, or a dash for nothing.

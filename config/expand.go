@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +26,13 @@ func expand(n node) (node, error) {
 		}
 	}
 	n.items = items
+	fields := slices.Clone(n.fields)
+	for i := range fields {
+		if fields[i].value, err = expand(fields[i].value); err != nil {
+			return n, err
+		}
+	}
+	n.fields = fields
 	return n, nil
 }
 

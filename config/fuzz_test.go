@@ -2,8 +2,10 @@ package config_test
 
 import (
 	"bytes"
+	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/keylift/keylift/config"
 )
@@ -21,6 +23,10 @@ func FuzzLoad(f *testing.F) {
 		"host: h\npassword: !tag &a *b |\n  text\n",
 		"host: h\nmemory_limit: 1.5GiB\nretry_for: 1h\ndestination: 'duckdb:x.db'\n<<: {a: b}\n---\n",
 		"? [a]\n: b\n",
+		allLayouts,
+		"host: h\ntables: '" + allLayoutsJSON + "'",
+		"tables:\n- a\n- [{name: b}]\n- {name: c, columns: [{field: d}, {field: d}], nme: 1, name: C}\n- name: C\n  keys:\n",
+		`{"host": "h", "tables": "[{\"name\": \"${HOME}\", \"keys\": 1, \"columns\": \"[{}]\"}]"}`,
 		`{"a": {"b": [{}, []]}, "host": "\ud83d"`,
 	} {
 		f.Add([]byte(doc))
@@ -41,8 +47,12 @@ func FuzzLoad(f *testing.F) {
 		if err := c.Print(&out); err != nil || strings.Contains(out.String(), secret) {
 			t.Fatalf("print: %v\n%s", err, &out)
 		}
-		if _, err := config.Load(out.Bytes()); err != nil {
-			t.Errorf("what is printed does not load: %v\n%s", err, &out)
+		again, err := config.Load(out.Bytes())
+		if err != nil {
+			t.Fatalf("what is printed does not load: %v\n%s", err, &out)
+		}
+		if utf8.Valid(doc) && !reflect.DeepEqual(again.Tables, c.Tables) {
+			t.Errorf("tables: got %+v, want %+v\n%s", again.Tables, c.Tables, &out)
 		}
 	})
 }

@@ -22,21 +22,22 @@ type kind[T any] struct {
 // errNotAllowed says that a value is not what its kind allows.
 var errNotAllowed = errors.New("not allowed")
 
-// A binding ties a kind to the field of Config that takes its values.
-type binding interface {
-	load(c *Config, n node) error // the error is a clause for the user
-	print(c *Config) any
+// A binding ties a kind to the field of a C that takes its values.
+type binding[C any] interface {
+	load(c *C, n node) error // the error is a clause for the user, or within
+	print(c *C) any
 	jsonSchema() map[string]any
+	describe() string // what may be written
 }
 
-type bound[T any] struct {
+type bound[C, T any] struct {
 	kind[T]
-	field func(*Config) *T
+	field func(*C) *T
 }
 
-func bind[T any](k kind[T], field func(*Config) *T) binding { return bound[T]{k, field} }
+func bind[C, T any](k kind[T], field func(*C) *T) binding[C] { return bound[C, T]{k, field} }
 
-func (b bound[T]) load(c *Config, n node) error {
+func (b bound[C, T]) load(c *C, n node) error {
 	v, err := b.parse(n)
 	switch {
 	case errors.Is(err, errNotAllowed) && b.secret:
@@ -50,7 +51,7 @@ func (b bound[T]) load(c *Config, n node) error {
 	return nil
 }
 
-func (b bound[T]) print(c *Config) any {
+func (b bound[C, T]) print(c *C) any {
 	if v := *b.field(c); b.show != nil {
 		return b.show(v)
 	} else {
@@ -58,7 +59,8 @@ func (b bound[T]) print(c *Config) any {
 	}
 }
 
-func (b bound[T]) jsonSchema() map[string]any { return b.schema }
+func (b bound[C, T]) jsonSchema() map[string]any { return b.schema }
+func (b bound[C, T]) describe() string           { return b.allowed }
 
 // textOf returns the text of a scalar; numbers count as what is written.
 func textOf(n node) (string, error) {

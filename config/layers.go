@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +47,7 @@ type layer map[string]given
 // document makes a layer of the document's fields.
 func (l *loader) document(fields []field) layer {
 	doc, seen := layer{}, map[string]given{}
+	l.tables = slices.ContainsFunc(fields, func(f field) bool { return f.key == "tables" })
 	for i, f := range fields {
 		g := given{name: f.key, line: f.line, at: i, value: f.value}
 		if first, ok := seen[f.key]; ok {
@@ -52,7 +55,7 @@ func (l *loader) document(fields []field) layer {
 			continue
 		}
 		seen[f.key] = g
-		s := lookup(f.key)
+		s := lookup(settings, f.key)
 		if s == nil {
 			l.unknown(g)
 			continue
@@ -79,7 +82,7 @@ func (l *loader) overrides(all []Override) layer {
 			name = o.Key
 		}
 		g := given{name: name, at: flagsAt + i, value: node{shape: text, text: o.Value}}
-		s := lookup(o.Key)
+		s := lookup(settings, o.Key)
 		if s == nil {
 			l.unknown(g)
 			continue
@@ -102,7 +105,7 @@ func (l *loader) overrides(all []Override) layer {
 }
 
 // put keeps g unless it is empty, which is as good as absent.
-func (y layer) put(s *setting, g given) {
+func (y layer) put(s *setting[Config], g given) {
 	if g.value.shape == null || g.value.shape == text && g.value.text == "" {
 		return
 	}
@@ -112,11 +115,45 @@ func (y layer) put(s *setting, g given) {
 func (l *loader) unknown(g given) {
 	name := strings.TrimLeft(g.name, "-")
 	what := "see keylift config schema for those there are"
-	if near := nearest(name); near != "" {
+	near := nearest(name, keysOf(settings))
+	switch {
+	case l.tables && g.line > 0 && (lookup(tableSettings, name) != nil || lookup(columnSettings, name) != nil):
+		what = "it is a key of a table: indent it under tables"
+	case near != "":
 		what = "did you mean " + near + "?"
 	}
 	g.name = "unknown key " + holds(node{shape: text, text: name}) + ":"
 	l.wrong(g, "%s", what)
+}
+
+// inside adds what is wrong inside of what g holds.
+func (l *loader) inside(g given, wrong within) {
+	for _, w := range wrong {
+		at := g
+		at.name += w.path
+		if w.line > 0 {
+			at.line = w.line
+		}
+		if w.unknown == "" {
+			l.wrong(at, "%s", w.text)
+			continue
+		}
+		what := "write " + alternatives(w.known)
+		near := nearest(w.unknown, w.known)
+		switch {
+		case lookup(tableSettings, w.unknown) != nil:
+			what = "it is a key of the table itself"
+		case lookup(columnSettings, w.unknown) != nil:
+			what = "it is a key of a column, in columns"
+		case near != "":
+			what = "did you mean " + near + "?"
+		case lookup(settings, w.unknown) != nil:
+			what = "it is a key of the configuration itself, beside tables"
+		}
+		path := at.name
+		at.name = "unknown key " + holds(node{shape: text, text: w.unknown}) + " in " + path + ":"
+		l.wrong(at, "%s", what)
+	}
 }
 
 // resolve reads the files that hold secrets and takes a url apart.
@@ -178,7 +215,7 @@ func (l *loader) resolveURL(y layer, g given) {
 		}
 		held := g
 		held.part, held.value = p.key, node{shape: text, text: p.text}
-		y.put(lookup(p.key), held)
+		y.put(lookup(settings, p.key), held)
 	}
 }
 
@@ -216,7 +253,11 @@ func (l *loader) settle(all layer) *Config {
 			g.value = node{shape: text, text: s.Default}
 		}
 		if err := s.value.load(c, g.value); err != nil {
-			l.wrong(g, "%v", err)
+			if wrong, ok := errors.AsType[within](err); ok {
+				l.inside(g, wrong)
+			} else {
+				l.wrong(g, "%v", err)
+			}
 			all[s.Key] = g.failed()
 		}
 	}

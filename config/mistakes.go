@@ -32,6 +32,7 @@ const (
 type loader struct {
 	needServer bool // it is a mistake to name none
 	form       bool // overrides are a form's fields, not flags
+	tables     bool // the document has tables
 	mistakes   []mistake
 }
 
@@ -67,6 +68,8 @@ func holds(n node) string {
 			return "an empty list"
 		}
 		return "a list"
+	case mapping:
+		return "a mapping"
 	}
 	return n.text
 }
@@ -113,16 +116,16 @@ func shorten(s string) string {
 }
 
 // nearest returns the known key that an unknown one most likely means, or "".
-func nearest(unknown string) string {
+func nearest(unknown string, known []string) string {
 	unknown = strings.ReplaceAll(strings.ToLower(unknown), "-", "_")
 	best, least := "", math.MaxInt
-	for _, s := range settings {
-		d := distance(unknown, s.Key)
-		if len(unknown) > 3 && (strings.Contains(s.Key, unknown) || strings.Contains(unknown, s.Key)) {
+	for _, key := range known {
+		d := distance(unknown, key)
+		if len(unknown) > 3 && (strings.Contains(key, unknown) || strings.Contains(unknown, key)) {
 			d = min(d, 1)
 		}
 		if d < least {
-			best, least = s.Key, d
+			best, least = key, d
 		}
 	}
 	if least > max(2, len(unknown)/3) {

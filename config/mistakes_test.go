@@ -65,7 +65,10 @@ func TestLoad_mistakes(t *testing.T) {
 		{doc: `{"host": "h"`, want: "line 1: not valid JSON: it ends too early"},
 		{doc: "{\"host\": \"h\"}\n{}", want: "line 2: something follows the end of the JSON object: remove it"},
 		{doc: "host: \xff", want: "the document is not text in UTF-8: save it as UTF-8"},
-		{doc: "host: " + strings.Repeat("h", 65_536), want: "the document has 65542 bytes: 65536 is the most a configuration may have"},
+		{doc: "host: " + strings.Repeat("h", 1<<20), want: "the document has 1048582 bytes: 1048576 is the most a configuration may have"},
+		{doc: "host: " + strings.Repeat("[", 1001), want: "the document nests too deep: a [, a { or a - is without its end"},
+		{doc: "host:\n  " + strings.Repeat("- ", 1001), want: "the document nests too deep: a [, a { or a - is without its end"},
+		{doc: `{"host": ` + strings.Repeat(`{"a":`, 1001), want: "the document nests too deep: a [, a { or a - is without its end"},
 
 		// Keys.
 		{doc: "hots: h", want: `line 1: unknown key "hots": did you mean host?` + "\nhost is missing: name the server in host, or give its whole address in url"},

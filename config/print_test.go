@@ -49,6 +49,9 @@ table_name: "redis_data"                   # default
 deletes: "hard"                            # --deletes
 checkpoint_interval: 1000                  # default
 publish_interval: "1s"                     # default
+tables: []                                 # default
+unmatched: "table"                         # default
+views: true                                # default
 memory_limit: "200000001"                  # memory_limit in line 4
 connect_timeout: "30s"                     # default
 read_timeout: "30s"                        # default
@@ -65,6 +68,10 @@ func TestConfig_Print_again(t *testing.T) {
 		"host: localhost",
 		"host: ::1\ndatabase: [0, 3]\nkey_pattern: ['$$${HOME:-x}', \"tab\\t\\\"\\\\ é😀 # : {\"]\ntypes: hash\nretry_for: 1.5\nbig_key_bytes: 1000",
 		"url: unix://u:p@/tmp/my%20redis%23.sock?db=2\nfast: true",
+		allLayouts + "unmatched: skip\nviews: false",
+		"host: h\ntables: '" + allLayoutsJSON + "'",
+		"host: h\ntables: []",
+		"host: h\ntables:\n- {name: \"a b: é\", keys: '$${x}# {\"', layout: columns, columns: [{field: \"\\t'\\\\ #, }\", default: '$$'}]}",
 		"host: h\ndatabase: all\nssl: true\ntls_insecure: true\ndestination: 'memory:'\nretry_for: 0\nread_timeout: 26s\nconnect_timeout: 1h0m30s",
 	} {
 		c := load(t, doc)

@@ -9,8 +9,26 @@ import (
 // Schema returns the JSON Schema (draft 2020-12) of a document, indented.
 func Schema() []byte {
 	var l loader
-	defaults := l.settle(layer{})
-	properties := make(ordered, 0, len(settings))
+	doc := ordered{
+		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+		{"title", "keylift configuration"},
+		{"type", "object"},
+		{"additionalProperties", false},
+		{"properties", properties(settings, l.settle(layer{}))},
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		panic(err) // the table of settings holds what JSON cannot
+	}
+	var out bytes.Buffer
+	_ = json.Indent(&out, b, "", "  ") // Marshal's output is JSON
+	out.WriteByte('\n')
+	return out.Bytes()
+}
+
+// properties returns the schemas of settings, with the defaults that a C holds.
+func properties[C any](settings []setting[C], defaults *C) ordered {
+	all := make(ordered, 0, len(settings))
 	for i := range settings {
 		s := &settings[i]
 		p := map[string]any{"type": "string"}
@@ -24,23 +42,9 @@ func Schema() []byte {
 		if s.Secret {
 			p["writeOnly"] = true
 		}
-		properties = append(properties, property{s.Key, p})
+		all = append(all, property{s.Key, p})
 	}
-	doc := ordered{
-		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-		{"title", "keylift configuration"},
-		{"type", "object"},
-		{"additionalProperties", false},
-		{"properties", properties},
-	}
-	b, err := json.Marshal(doc)
-	if err != nil {
-		panic(err) // the table of settings holds what JSON cannot
-	}
-	var out bytes.Buffer
-	_ = json.Indent(&out, b, "", "  ") // Marshal's output is JSON
-	out.WriteByte('\n')
-	return out.Bytes()
+	return all
 }
 
 // ordered is a JSON object whose keys keep their order.

@@ -15,6 +15,8 @@ type Setting struct {
 	Secret  bool   // its value is never shown
 	List    bool   // several values may be given
 	Bool    bool   // its value is true or false
+	// Keys describe the mappings that it lists; nil: it lists none.
+	Keys []Setting
 }
 
 // Flag returns the name of the flag that overrides the setting: "--batch-size".
@@ -24,6 +26,20 @@ func flagName(key string) string { return "--" + strings.ReplaceAll(key, "_", "-
 
 // Settings lists every key there is, in the order of the documentation.
 func Settings() []Setting {
+	return described(settings)
+}
+
+// A setting is a Setting with the field of a C that it fills. Without one it is
+// the path of a file that holds another setting.
+type setting[C any] struct {
+	Setting
+	value    binding[C]
+	fileOf   string
+	required bool // of an element of a list
+	empty    bool // an empty text is a value, and not as if the key were absent
+}
+
+func described[C any](settings []setting[C]) []Setting {
 	all := make([]Setting, len(settings))
 	for i := range settings {
 		all[i] = settings[i].Setting
@@ -31,15 +47,15 @@ func Settings() []Setting {
 	return all
 }
 
-// A setting is a Setting with the field that it fills. Without one it is the path
-// of a file that holds another setting.
-type setting struct {
-	Setting
-	value  binding
-	fileOf string
+func keysOf[C any](settings []setting[C]) []string {
+	keys := make([]string, len(settings))
+	for i := range settings {
+		keys[i] = settings[i].Key
+	}
+	return keys
 }
 
-func lookup(key string) *setting {
+func lookup[C any](settings []setting[C], key string) *setting[C] {
 	for i := range settings {
 		if settings[i].Key == key {
 			return &settings[i]
@@ -52,6 +68,7 @@ const (
 	server  = "Server"
 	reading = "What is read, and how"
 	writing = "Where it goes"
+	shaping = "Tables from key templates"
 	limits  = "Limits"
 
 	fastBatch  = 1000 // keys
@@ -60,7 +77,7 @@ const (
 
 // settings is what parsing, the schema, the printed configuration and the
 // documentation are made from.
-var settings = []setting{
+var settings = []setting[Config]{
 	{
 		Setting: Setting{Key: "host", Group: server, Example: "redis.example.com", Doc: "Name or IP address of the server. Required, unless `url` is given."},
 		value:   bind(host, func(c *Config) *string { return &c.Host }),
@@ -176,7 +193,7 @@ var settings = []setting{
 		value:   bind(name, func(c *Config) *string { return &c.DestinationSchema }),
 	},
 	{
-		Setting: Setting{Key: "table_name", Group: writing, Default: "redis_data", Doc: "Name of the table."},
+		Setting: Setting{Key: "table_name", Group: writing, Default: "redis_data", Doc: "Name of the table of keys that match no template of `tables`: without `tables`, of all."},
 		value:   bind(name, func(c *Config) *string { return &c.TableName }),
 	},
 	{
@@ -190,6 +207,19 @@ var settings = []setting{
 	{
 		Setting: Setting{Key: "publish_interval", Group: writing, Default: "1s", Doc: "With `follow`, the time between two publications of what changed."},
 		value:   bind(duration(10*time.Millisecond, 24*time.Hour), func(c *Config) *time.Duration { return &c.PublishInterval }),
+	},
+
+	{
+		Setting: Setting{Key: "tables", Group: shaping, Example: `[{name: players, keys: "player:{player_id}"}]`, Keys: described(tableSettings), Doc: "Tables of keys that match a template, in a list: a key goes to the first that it matches, and to `table_name` if there is none. In place of the list, a text that holds it in JSON."},
+		value:   bind(tables.kind(), func(c *Config) *[]Table { return &c.Tables }),
+	},
+	{
+		Setting: Setting{Key: "unmatched", Group: shaping, Default: "table", Doc: "What becomes of keys that match no template: `table` puts them into `table_name`, `skip` does not read them."},
+		value:   bind(oneOf("table", "skip"), func(c *Config) *string { return &c.Unmatched }),
+	},
+	{
+		Setting: Setting{Key: "views", Group: shaping, Default: "true", Bool: true, Doc: "Create the ready-made views beside the tables."},
+		value:   bind(truth, func(c *Config) *bool { return &c.Views }),
 	},
 
 	{

@@ -8,6 +8,7 @@ func (l *loader) validate(c *Config, all layer) {
 		return ok
 	}
 	l.validateFile(c, all)
+	l.validateTables(c, all)
 	if c.Follow && c.Mode == "rdb" {
 		l.wrong(all["follow"], "is true, but a file does not change: remove it, or read a server")
 	}
