@@ -138,6 +138,12 @@ permitted, 4 done with keys set aside, 130 interrupted (the next run resumes).`,
 		newSync(c), newCheck(c), newPreview(c), newStatus(c), newVerify(c),
 		newState(c), newConfig(c), newServe(c), newFivetran(c), newDemo(c), newVersion(c),
 	)
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"})
+	help.Args = func(_ *cobra.Command, args []string) error {
+		found, rest, _ := root.Find(args)
+		return noArgs(found, rest)
+	}
 	return root
 }
 
