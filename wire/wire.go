@@ -25,12 +25,16 @@ const SourceShare = 8
 // connect yet. logKeys lets logs name keys. The error is a *config.Error where a file is wrong.
 func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, error) {
 	GiveWay()
+	tables, err := tableSpecs(cfg)
+	if err != nil {
+		return nil, err
+	}
 	if cfg.Mode == "rdb" {
 		return rdbfile.Open(rdbfile.Options{
 			Path: cfg.RDBFile, Input: os.Stdin,
 			Databases: cfg.Databases.Numbers, AllDatabases: cfg.Databases.All,
 			Filter: selection.Filter{Patterns: cfg.KeyPatterns, Exclude: cfg.ExcludePatterns, Types: cfg.Types},
-			Table:  cfg.TableName, MaxValueBytes: cfg.MaxValueBytes, MemoryBytes: cfg.MemoryLimit / SourceShare,
+			Table:  cfg.TableName, Tables: tables, SkipUnmatched: cfg.Unmatched == "skip", MaxValueBytes: cfg.MaxValueBytes, MemoryBytes: cfg.MemoryLimit / SourceShare,
 			Logger: log, LogKeys: logKeys,
 		})
 	}
@@ -41,7 +45,7 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 		Databases: cfg.Databases.Numbers, AllDatabases: cfg.Databases.All,
 		Patterns: cfg.KeyPatterns, Exclude: cfg.ExcludePatterns, Types: cfg.Types,
 		Replica: cfg.Mode == "replica", Auto: cfg.Mode == "auto", Follow: cfg.Follow, PublishInterval: cfg.PublishInterval, RepairInterval: cfg.RepairInterval,
-		Table: cfg.TableName, BatchSize: cfg.BatchSize,
+		Table: cfg.TableName, Tables: tables, SkipUnmatched: cfg.Unmatched == "skip", BatchSize: cfg.BatchSize,
 		BigKeyBytes: cfg.BigKeyBytes, MaxValueBytes: cfg.MaxValueBytes, MemoryBytes: cfg.MemoryLimit / SourceShare,
 		ConnectTimeout: cfg.ConnectTimeout, IOTimeout: cfg.ReadTimeout,
 		Logger: log, LogKeys: logKeys,
