@@ -58,6 +58,10 @@ var fields = []field{
 			{"replica", "Replica", "As a replica does, where PSYNC is permitted: the first sync reads all keys at one moment, later ones only what changed since, deletes among it."},
 		},
 	},
+	{
+		name: "tables", label: "Tables from key templates", placeholder: `[{"name": "players", "keys": "player:{player_id:int}:profile", "layout": "columns"}]`,
+		help: "JSON list of tables that are fed by the keys which match a template: name, keys, layout, type, columns, new_fields, history and trim, as the tables setting of keylift. Keys that match none go to the table named above.",
+	},
 	{name: "batch_size", label: "Batch size", help: "Keys asked for in one round trip, from 1 to 100000. More is faster, and holds up the server's other clients for longer."},
 	{name: "big_key_bytes", label: "Big keys", help: "A collection larger than this is read in chunks, so that the server never stalls on it. Such as 16MiB."},
 	{name: "max_value_bytes", label: "Largest value", help: "A value whose text is larger becomes NULL, with its true size and a warning. Such as 100MiB."},

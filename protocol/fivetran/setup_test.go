@@ -55,7 +55,7 @@ func TestConfigurationForm(t *testing.T) {
 		}
 		names = append(names, ")")
 	}
-	want := "host port username password database ssl tls( tls_ca tls_cert tls_key tls_server_name ) key_pattern exclude_pattern types table_name mode " +
+	want := "host port username password database ssl tls( tls_ca tls_cert tls_key tls_server_name ) key_pattern exclude_pattern types table_name mode tables " +
 		"batch_size big_key_bytes max_value_bytes retry_for connect_timeout read_timeout"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("fields\n%s, want\n%s", got, want)
@@ -103,6 +103,7 @@ func TestTest(t *testing.T) {
 		"no match":        {with(configuration, "key_pattern", "nothing:*"), "keys", "none of about 3 keys matches; check the key pattern", "connect login permissions"},
 		"an empty server": {empty, "keys", "the database holds no key", "connect login permissions"},
 		"a wrong value":   {with(configuration, "port", "0"), "connect", `port holds "0": write a whole number`, ""},
+		"no such layout":  {with(configuration, "tables", `[{"name": "players", "keys": "player:{id}", "layout": "rows"}]`), "connect", `tables[players].layout holds "rows": write value, columns or elements`, ""},
 		"no such mode":    {with(configuration, "mode", "rdb"), "connect", `mode holds "rdb", which the form does not offer`, ""},
 		"no certificate":  {with(configuration, "ssl", "true", "tls_ca", "bm9uZQ=="), "connect", "tls_ca is no PEM file", ""},
 		"half a pair":     {with(configuration, "ssl", "true", "tls_cert", base64.StdEncoding.EncodeToString([]byte("-----BEGIN X-----"))), "login", "upload both or neither", ""},
