@@ -36,11 +36,13 @@ type Destination struct {
 	o      Options
 	conn   *conn
 	raw    *os.File // the file itself, once it has been guarded
+	size   int64    // of the file when it was opened
+	grown  bool     // published rows have changed since
 	tables map[string]*preparedTable
 	names  []string // of the tables, in the order of Prepare
 	staged *filter  // of all tables; nil until rows are staged
 	// How much memory DuckDB may take now, and all indexes at the most.
-	limit      string
+	limit      int64
 	indexLimit int64
 	// The generation of the rows staged, 0 if none are, and when its sync began.
 	known      bool // generation and started are read
@@ -68,17 +70,22 @@ func open(ctx context.Context, o Options) (*Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Destination{o: o, conn: conn, limit: memoryLimit(o.MemoryBytes, 0), indexLimit: o.MemoryBytes / indexShare, tables: map[string]*preparedTable{}}
+	d := &Destination{o: o, conn: conn, limit: stagingMemory(o.MemoryBytes, 0), indexLimit: o.MemoryBytes / indexShare, tables: map[string]*preparedTable{}}
 	if err := d.attach(ctx); err != nil {
 		return nil, errors.Join(err, d.closeFile())
 	}
+	file, err := os.Stat(o.Path)
+	if err != nil {
+		return nil, errors.Join(err, d.closeFile())
+	}
+	d.size = file.Size()
 	return d, nil
 }
 
 // settings returns DuckDB's settings.
 func settings(o Options) map[string]string {
 	return map[string]string{
-		"memory_limit":   memoryLimit(o.MemoryBytes, 0),
+		"memory_limit":   mebibytes(stagingMemory(o.MemoryBytes, 0)),
 		"temp_directory": o.Path + ".tmp",
 		// Row groups are replaced whole, not rewritten to fill gaps: Destination
 		// decides when that pays.
@@ -125,7 +132,9 @@ func (d *Destination) attach(ctx context.Context) error {
 func (d *Destination) Close() error {
 	var err error
 	if !d.o.ReadOnly {
-		err = d.checkpoint(context.Background(), 1)
+		if err = d.checkpoint(context.Background(), 1); err == nil {
+			err = d.keepSize(context.Background())
+		}
 	}
 	return errors.Join(err, d.closeFile())
 }

@@ -6,8 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"strconv"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -26,34 +26,6 @@ const (
 	headerBytes = 3 * 4096
 )
 
-// headerMagic is in the first header of a file, behind its checksum.
-const headerMagic = "DUCK"
-
-// discardUnfinished removes a file that does not reach to the end of its headers: a
-// process was killed that made it, and nothing is in it yet.
-func discardUnfinished(path string) (err error) {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() >= headerBytes {
-		return nil //nolint:nilerr // whoever opens it will say what is wrong
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if lock(f) != nil {
-		return nil // a process that lives is making it
-	}
-	begun := make([]byte, headerBytes)
-	n, err := f.ReadAt(begun, 0)
-	if !errors.Is(err, io.EOF) {
-		return err // it has been finished meanwhile, or cannot be read
-	}
-	if n > 0 && (n < 12 || string(begun[8:12]) != headerMagic) {
-		return nil
-	}
-	return os.Remove(path)
-}
-
 // checkpoint moves what the log holds into the file, if it holds at least so many bytes.
 func (d *Destination) checkpoint(ctx context.Context, least int64) error {
 	wal, err := os.Stat(d.o.Path + ".wal")
@@ -67,6 +39,27 @@ func (d *Destination) checkpoint(ctx context.Context, least int64) error {
 		return fmt.Errorf("checkpoint %s: %w", d.o.Path, err)
 	}
 	return os.Remove(d.o.Path + guardSuffix)
+}
+
+// keepSize makes the file as large as it was when it was opened, unless rows were
+// published since: then there is room for the metadata once more. A checkpoint
+// writes the metadata to another place than the last one, and would otherwise
+// lengthen and shorten the file in turn. DuckDB ignores what lies behind its blocks.
+func (d *Destination) keepSize(ctx context.Context) error {
+	size := d.size
+	if d.grown {
+		var err error
+		size, err = d.count(ctx, "SELECT "+strconv.Itoa(headerBytes)+" + block_size * (total_blocks + (SELECT count(DISTINCT block_id) FROM pragma_metadata_info()))"+
+			" FROM pragma_database_size() WHERE database_name = current_database()")
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", d.o.Path, err)
+		}
+	}
+	if file, err := os.Stat(d.o.Path); err != nil || file.Size() >= size {
+		return err
+	}
+	// By its path: closing a descriptor of the file would give up the lock on it.
+	return os.Truncate(d.o.Path, size)
 }
 
 // guard copies the metadata blocks to the guard file.

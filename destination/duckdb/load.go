@@ -8,11 +8,12 @@ import (
 	"github.com/keylift/keylift/row"
 )
 
-// The parts of the memory that the indexes of all tables may take, and that DuckDB
-// does not get in any case, as divisors.
+// The parts of the memory that the indexes of all tables may take at the most, that
+// DuckDB shares with them while rows are staged, and that it gets in any case.
 const (
-	indexShare    = 2
-	reservedShare = 3
+	indexShare          = 2 // as a divisor
+	leastShare          = 4 // as a divisor
+	sharedTwo, sharedOf = 2, 3
 )
 
 // load learns what is staged of t and, if the rows of a snapshot are to come, what
@@ -44,7 +45,7 @@ func (d *Destination) loadIndex(ctx context.Context, t *preparedTable) error {
 		return err
 	}
 	t.index = newIndex(published, d.indexLimit-d.indexBytes(), seen)
-	if err := d.limitMemory(ctx); err != nil {
+	if err := d.limitMemory(ctx, stagingMemory(d.o.MemoryBytes, d.indexBytes())); err != nil {
 		return err
 	}
 	if seen > 0 {
@@ -67,20 +68,30 @@ func (d *Destination) indexBytes() (n int64) {
 	return n
 }
 
-// limitMemory leaves DuckDB what the indexes do not take.
-func (d *Destination) limitMemory(ctx context.Context) error {
-	limit := memoryLimit(d.o.MemoryBytes, d.indexBytes())
-	if limit == d.limit {
+// limitMemory sets how much memory DuckDB may take.
+func (d *Destination) limitMemory(ctx context.Context, bytes int64) error {
+	if bytes == d.limit {
 		return nil
 	}
-	d.limit = limit
-	return d.conn.exec(ctx, "SET memory_limit = '"+limit+"'")
+	if err := d.conn.exec(ctx, "SET memory_limit = '"+mebibytes(bytes)+"'"); err != nil {
+		return err
+	}
+	d.limit = bytes
+	return nil
 }
 
-// memoryLimit returns DuckDB's memory_limit beside indexes of this size.
-func memoryLimit(all, indexes int64) string {
-	return strconv.FormatInt((all-max(indexes, all/reservedShare))>>20, 10) + "MiB"
+// stagingMemory returns what DuckDB gets beside indexes of this size: it buffers
+// what it has read and written, no more.
+func stagingMemory(all, indexes int64) int64 {
+	return max(all/sharedOf*sharedTwo-indexes, all/leastShare)
 }
+
+// publishingMemory returns what DuckDB gets for the joins of a publication.
+func publishingMemory(all, indexes int64) int64 {
+	return min(all/sharedOf*sharedTwo, all-indexes)
+}
+
+func mebibytes(n int64) string { return strconv.FormatInt(n>>20, 10) + "MiB" }
 
 func (d *Destination) countSeen(ctx context.Context, table string) (int64, error) {
 	n, err := d.count(ctx, "SELECT sum(octet_length(hashes))::BIGINT FROM "+d.name(seenName(table)))

@@ -73,6 +73,7 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (tot
 	}
 	d.forget()
 	d.published = p.Generation
+	d.grown = d.grown || total.New+total.Changed+total.Deleted > 0
 	if compact {
 		return total, d.compact(ctx)
 	}
@@ -109,6 +110,9 @@ func (p *publication) run(ctx context.Context) (err error) {
 		return nil
 	}
 	if err := d.load(ctx, t, p.scope != nil || t.noted); err != nil {
+		return err
+	}
+	if err := d.limitMemory(ctx, publishingMemory(d.o.MemoryBytes, d.indexBytes())); err != nil {
 		return err
 	}
 	if p.rows, err = d.count(ctx, "SELECT count(*) FROM "+p.table()); err != nil {

@@ -34,7 +34,7 @@ func (d *Destination) Begin(ctx context.Context, sync string) (destination.Tx, e
 		}
 		d.known = true
 	}
-	if err := d.limitMemory(ctx); err != nil {
+	if err := d.limitMemory(ctx, stagingMemory(d.o.MemoryBytes, d.indexBytes())); err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
 	if err := d.conn.exec(ctx, "BEGIN"); err != nil {
@@ -82,7 +82,7 @@ func (tx *tx) Stage(ctx context.Context, p row.Position) error {
 		return fmt.Errorf("commit staged rows: %w", err)
 	}
 	// What the log holds fills memory too.
-	return tx.d.checkpoint(context.WithoutCancel(ctx), tx.d.o.MemoryBytes/2)
+	return tx.d.checkpoint(context.WithoutCancel(ctx), tx.d.limit/4*3)
 }
 
 // commit hands all rows to DuckDB and commits them with the position. From the
