@@ -158,8 +158,9 @@ func (k *notifiedKeys) feed(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		flushes := k.session.flushes(ctx)
+		// In this order: what changed behind a flush is not published without it.
 		changes, overflow := k.of.events.drain()
+		flushes := k.session.flushes(ctx)
 		switch o := &k.source.options; {
 		case overflow:
 			k.repair = "more keys changed than can be remembered"

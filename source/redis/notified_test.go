@@ -99,7 +99,7 @@ func TestNotified_random(t *testing.T) {
 					send(t, c, "CONFIG", "SET", "maxmemory", "0")
 				}
 			}
-			time.Sleep(200 * time.Millisecond) // until what expires has been deleted
+			settle(t, s)
 			send(t, c, "SET", end, "x")
 		})
 		snapshots, err := m.until(t.Context(), t, r, "0/"+end)
@@ -140,12 +140,20 @@ func TestNotified_repair(t *testing.T) {
 	follow(1, "a flush")
 	fill(t, c, []string{"SELECT", "4"}, []string{"SET", "other", "1"}, []string{"SELECT", "0"}, []string{"SWAPDB", "0", "4"})
 	follow(1, "a swap")
-	events := r.(*notifiedReader).events
-	events.mu.Lock()
-	events.limit = 5000
-	events.mu.Unlock()
+	remember := func(bytes int) {
+		events := r.(*notifiedReader).events
+		events.mu.Lock()
+		defer events.mu.Unlock()
+		events.limit = bytes
+	}
+	remember(0)
 	fillStrings(t, c, 1000)
 	follow(1, "an overflow")
+	remember(windowBytes)
+	send(t, c, "SET", "late", "x") // behind notifications that came late, and were too many again
+	if _, err := m.until(t.Context(), t, r, "late"); err != nil {
+		t.Fatal(err)
+	}
 	send(t, c, "DEL", "other")
 	follow(0, "a delete")
 }
@@ -194,7 +202,7 @@ func TestNotified_cuts(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	time.Sleep(200 * time.Millisecond) // until what expires has been deleted
+	settle(t, s)
 	send(t, clientOf(t, s), "SET", "end", "x")
 	snapshots, err := m.until(t.Context(), t, openReader(t, src, m.at), "0/end")
 	if err != nil || snapshots != 1 {

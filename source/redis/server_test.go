@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keylift/keylift/internal/churn"
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
 	"github.com/redis/rueidis"
@@ -69,6 +70,33 @@ func fill(tb testing.TB, c rueidis.Client, commands ...[]string) {
 	for i, reply := range c.DoMulti(context.Background(), built...) {
 		if err := reply.Error(); err != nil {
 			tb.Fatalf("%.60q: %v", strings.Join(commands[i], " "), err)
+		}
+	}
+}
+
+// settle waits until what expires soon has been deleted in every database of a
+// churn.Writer, which has ended.
+func settle(tb testing.TB, s *testserver.Server) {
+	tb.Helper()
+	for database := range churn.Databases {
+		c := clientOf(tb, s, inDatabase(database))
+		for soon := true; soon; time.Sleep(5 * time.Millisecond) {
+			names, err := send(tb, c, "KEYS", "*").AsStrSlice()
+			if err != nil {
+				tb.Fatal(err)
+			}
+			size, err := send(tb, c, "DBSIZE").AsInt64()
+			if err != nil {
+				tb.Fatal(err)
+			}
+			soon = size > int64(len(names)) // KEYS leaves out what has expired
+			for _, name := range names {
+				left, err := send(tb, c, "PTTL", name).AsInt64()
+				if err != nil {
+					tb.Fatal(err)
+				}
+				soon = soon || left >= 0 && left < 1000 || left == expiryGone
+			}
 		}
 	}
 }
