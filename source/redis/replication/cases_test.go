@@ -158,7 +158,7 @@ var writeCases = []writeCase{
 	{"restore", "", "RESTORE a 0 $dump", "a"},
 	{"restore", "SET a 1", "RESTORE a 100000 $dump REPLACE IDLETIME 7", "a"},
 	{"restore-asking", "", "RESTORE-ASKING a 33177117420000 $dump ABSTTL", "a"},
-	{"migrate", "MSET a 1 b 2", "MIGRATE $peer '' 0 5000 KEYS a b", "-a -b"},
+	{"migrate", "MSET a 1 b 2", "MIGRATE $peer '' 0 300000 KEYS a b", "-a -b"},
 	{"sort", "RPUSH a 2 1", "SORT a STORE b", "b"},
 	{"sort", "RPUSH a 2 1; SET b 1", "SORT a LIMIT 0 1 BY store GET get GET # ALPHA DESC STORE store", "store"},
 	{"sort", "SET b 1", "SORT a STORE b", "b"},

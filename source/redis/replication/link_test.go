@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -178,7 +179,7 @@ func TestLink_failover(t *testing.T) {
 	start := synced(t, l, 0)
 	p.do("SET", "k", "1")
 	_, after := follow(t, l, Position{Offset: start.Offset}, "SET k 1")
-	p.do("WAIT", "1", "5000")
+	p.do("WAIT", "1", "0")
 	primary.Kill()
 	r.do("REPLICAOF", "NO", "ONE")
 	r.do("SET", "k", "2")
@@ -194,16 +195,27 @@ func TestLink_failover(t *testing.T) {
 
 // TestLink_acknowledgesNothing: the link lives without counting as a copy.
 func TestLink_acknowledgesNothing(t *testing.T) {
-	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0", "--repl-timeout", "2"}})
+	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
 	c := dial(t, s)
 	l := dialLink(t, optionsOf(s))
 	start := synced(t, l, 0)
 	go func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{l}) }()
 	c.do("SET", "k", "v")
+	signs := func() int {
+		_, calls, _ := strings.Cut(fmt.Sprint(c.do("INFO", "commandstats")), "cmdstat_replconf:calls=")
+		calls, _, _ = strings.Cut(calls, ",")
+		n, err := strconv.Atoi(calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for enough := signs() + 2; signs() < enough; {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if n := c.do("WAIT", "1", "300"); n != int64(0) {
 		t.Errorf("WAIT counts %v replicas", n)
 	}
-	time.Sleep(3 * time.Second) // longer than the server waits for a sign of life
 	if info := fmt.Sprint(c.do("INFO", "replication")); !strings.Contains(info, "connected_slaves:1") || !strings.Contains(info, "offset=0,") {
 		t.Errorf("after %+v: %s", start, info)
 	}
@@ -363,10 +375,9 @@ func TestLink_faults(t *testing.T) {
 // TestLink_silence: a server that says nothing any more is noticed.
 func TestLink_silence(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
-	o := optionsOf(s)
-	o.Silence = 100 * time.Millisecond
-	l := dialLink(t, o)
+	l := dialLink(t, optionsOf(s))
 	synced(t, l, 0)
+	l.options.Silence = 100 * time.Millisecond
 	_, err := io.ReadAll(struct{ io.Reader }{l})
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
@@ -387,6 +398,7 @@ func TestLink_cancel(t *testing.T) {
 			t.Error("a snapshot of a closed link")
 		}
 	}
+	<-ctx.Done()
 	if _, err := Dial(ctx, optionsOf(s)); !errors.Is(err, why) && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
