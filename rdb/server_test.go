@@ -26,7 +26,7 @@ type client struct {
 func connect(t testing.TB, args ...string) client {
 	t.Helper()
 	s := testserver.Redis(t, testserver.Options{Args: append([]string{"--enable-debug-command", "yes"}, args...)})
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Address()}, AlwaysRESP2: true, DisableCache: true})
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Address()}, AlwaysRESP2: true, DisableCache: true, ConnWriteTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

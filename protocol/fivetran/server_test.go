@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/rueidis"
 	"google.golang.org/grpc"
@@ -100,6 +101,7 @@ func startRedis(t *testing.T, o testserver.Options, commands ...string) (map[str
 	s := testserver.Redis(t, o)
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{s.Address()}, Password: o.Password, ForceSingleClient: true, DisableCache: true, ClientSetInfo: rueidis.DisableClientSetInfo,
+		ConnWriteTimeout: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)

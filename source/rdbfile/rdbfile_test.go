@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func save(t *testing.T, commands ...string) string {
 	t.Helper()
 	s := testserver.Redis(t, testserver.Options{Args: []string{"--enable-debug-command", "yes"}})
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Address()}, AlwaysRESP2: true, DisableCache: true})
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Address()}, AlwaysRESP2: true, DisableCache: true, ConnWriteTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,12 +241,12 @@ func TestConformance(t *testing.T) {
 func TestReader_cancel(t *testing.T) {
 	in, out := io.Pipe()
 	s := open(t, rdbfile.Options{Path: "-", Input: in})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	r, err := s.Open(ctx, row.Position{})
+	r, err := s.Open(t.Context(), row.Position{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
 	if _, err := r.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("next: %v", err)
 	}
