@@ -22,7 +22,7 @@ import (
 // 130, and the next one goes on there and ends equal.
 func TestInterrupt(t *testing.T) {
 	server := testserver.Redis(t, testserver.Options{})
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true})
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true, ConnWriteTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestInterrupt(t *testing.T) {
 	defer func() { _ = proxy.Close() }()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
-			proxy.Slow(1 << 20)
+			proxy.Slow(64 << 10) // the sync takes half a minute, the signal comes much earlier
 			file := filepath.Join(t.TempDir(), "warehouse.db")
 			command := func(name string, more ...string) *exec.Cmd {
 				host, port, err := net.SplitHostPort(proxy.Address())
@@ -55,7 +55,7 @@ func TestInterrupt(t *testing.T) {
 				return string(out)
 			}
 
-			p := start(t, command("sync", "--verbose"), "msg=checkpoint")
+			p := start(t, command("sync", "--verbose", "--checkpoint-interval", "100"), "msg=checkpoint")
 			if !p.meets() {
 				t.Fatalf("keylift sync made no checkpoint: %v\n%s", p.err, p.out)
 			}
@@ -100,8 +100,8 @@ func TestInterrupt_check(t *testing.T) {
 // goes on behind what was published. A file that another process has open is waited
 // for.
 func TestInterrupt_follow(t *testing.T) {
-	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true})
+	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600"}})
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true, ConnWriteTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

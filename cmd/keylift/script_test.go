@@ -97,7 +97,7 @@ func (s *scene) start(ts *testscript.TestScript, args []string) {
 	ts.Setenv("CA", s.server.CA())
 	s.client, err = rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{s.server.Address()}, Password: o.Password, TLSConfig: s.server.ClientTLS(),
-		ForceSingleClient: true, DisableCache: true, ClientSetInfo: rueidis.DisableClientSetInfo,
+		ForceSingleClient: true, DisableCache: true, ClientSetInfo: rueidis.DisableClientSetInfo, ConnWriteTimeout: time.Minute,
 	})
 	ts.Check(err)
 	ts.Defer(s.client.Close)
@@ -219,12 +219,10 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: freeport name")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testserver.ReservePort()
 	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(err)
-	ts.Check(l.Close())
-	ts.Setenv(args[0], port)
+	ts.Defer(port.Release)
+	ts.Setenv(args[0], strconv.Itoa(port.Number()))
 }
 
 // jsonLines demands that each line of a file is a JSON object, and there is one:
