@@ -210,6 +210,35 @@ func TestFivetran_replica(t *testing.T) {
 	l.compare(0, 3)
 }
 
+// TestFivetran_onlyChanges counts the records of syncs as a replica, and of
+// automatic ones behind them, which go on the same way.
+func TestFivetran_onlyChanges(t *testing.T) {
+	l := newFivetranLane(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}}, "database", "0,3", "mode", "replica")
+	do := func(command ...string) {
+		l.t.Helper()
+		l.check(l.client.Do(t.Context(), l.client.B().Arbitrary(command...).Build()).Error())
+	}
+	want := func(truncates, upserts, deletes int64) {
+		l.t.Helper()
+		r := l.sync()
+		if r.Truncates != truncates || r.Upserts != upserts || r.Deletes != deletes {
+			t.Errorf("%d truncates, %d upserts, %d deletes, want %d, %d, %d", r.Truncates, r.Upserts, r.Deletes, truncates, upserts, deletes)
+		}
+		l.compare(0, 3)
+		do("SELECT", "0")
+	}
+	do("MSET", "a", "1", "b", "2", "c", "3")
+	want(1, 3, 0)
+	do("SET", "a", "10")
+	do("DEL", "b")
+	want(0, 1, 1)
+	l.options.Configuration["mode"] = "auto"
+	do("SET", "d", "4")
+	do("UNLINK", "c")
+	want(0, 1, 1)
+	want(0, 0, 0)
+}
+
 // TestFivetran_many syncs 200,000 keys, deletes a quarter, and syncs again.
 func TestFivetran_many(t *testing.T) {
 	l := newFivetranLane(t, testserver.Options{}, "database", "0,1")
