@@ -214,18 +214,18 @@ func (p *Plan) every(name []byte) []int {
 // Reads reports whether a key of the name may be a row of any table.
 func (p *Plan) Reads(name []byte) bool { return !p.o.Skip || len(p.every(name)) > 0 }
 
-// Unreachable returns, for templates that no key can reach because an earlier one
-// takes all of theirs, the names of both tables: later, then earlier.
-func (p *Plan) Unreachable() [][2]string {
-	var pairs [][2]string
+// Unreachable returns a sentence for each table that no key can reach because an
+// earlier template takes all that match its own.
+func (p *Plan) Unreachable() []string {
+	var found []string
 	for i := range p.specs {
 		for j := range i {
 			a, b := &p.specs[j], &p.specs[i]
 			if a.Template.matchesAll(b.Template) && (a.Type == value.Unknown || a.Type == b.Type) {
-				pairs = append(pairs, [2]string{b.Name, a.Name})
+				found = append(found, fmt.Sprintf("no key reaches table %q: table %q, which comes first, takes all that match %s; put the narrower template first", b.Name, a.Name, b.Template))
 				break
 			}
 		}
 	}
-	return pairs
+	return found
 }

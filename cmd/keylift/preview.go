@@ -48,15 +48,22 @@ func newPreview(c *cli) *cobra.Command {
 	return cmd
 }
 
+// previewRows is how many rows are read at the most to find some of every table.
+const previewRows = 100_000
+
 func (c *cli) preview(ctx context.Context, src source.Source, limit, width int) (err error) {
+	tables, err := src.Tables(ctx)
+	if err != nil {
+		return err
+	}
 	r, err := src.Open(ctx, row.Position{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	t := c.newTable()
-	shown := 0
-	for shown < limit {
+	shown := map[string][]*row.Batch{}
+	lacking := len(tables)
+	for read := 0; lacking > 0 && read < previewRows; {
 		b, err := r.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			break
@@ -64,23 +71,63 @@ func (c *cli) preview(ctx context.Context, src source.Source, limit, width int) 
 		if err != nil {
 			return err
 		}
-		for i := 0; i < b.Len() && shown < limit; i++ {
-			if b.Ops[i] != row.Upsert {
-				continue
-			}
-			if shown == 0 {
-				t.AppendHeader(header(b.Table))
-			}
-			t.AppendRow(cells(b, i, width))
-			shown++
+		read += b.Len()
+		name := b.Table.Name
+		before := upserts(shown[name])
+		if before >= limit {
+			b.Release()
+			continue
 		}
-		b.Release()
+		shown[name] = append(shown[name], b)
+		if upserts(shown[name]) >= limit {
+			lacking--
+		}
 	}
-	if shown == 0 {
+	return c.printPreview(tables, shown, limit, width)
+}
+
+func upserts(batches []*row.Batch) (n int) {
+	for _, b := range batches {
+		for _, op := range b.Ops {
+			if op == row.Upsert {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// printPreview prints up to limit rows of each table.
+func (c *cli) printPreview(tables []*row.Table, shown map[string][]*row.Batch, limit, width int) error {
+	none := true
+	for _, rt := range tables {
+		batches := shown[rt.Name]
+		if upserts(batches) == 0 {
+			continue
+		}
+		none = false
+		t := c.newTable()
+		if len(tables) > 1 {
+			_, _ = fmt.Fprintf(c.stdout, "%s\n", rt.Name)
+		}
+		// The last batch has every column that those before it have.
+		t.AppendHeader(header(batches[len(batches)-1].Table))
+		rows := 0
+		for _, b := range batches {
+			for i := 0; i < b.Len() && rows < limit; i++ {
+				if b.Ops[i] == row.Upsert {
+					t.AppendRow(cells(b, i, width))
+					rows++
+				}
+			}
+			b.Release()
+		}
+		t.Render()
+	}
+	if none {
 		_, err := fmt.Fprintln(c.stdout, "no keys match")
 		return err
 	}
-	t.Render()
 	return nil
 }
 

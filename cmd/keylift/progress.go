@@ -112,8 +112,12 @@ func (c *cli) printSummary(s *engine.Summary, cfg *config.Config, log *slog.Logg
 	n := s.Counts
 	_, _ = fmt.Fprintf(c.stdout, "%s: %s new, %s changed, %s unchanged, %s deleted, %s set aside\n", cfg.Destination.String(),
 		thousands(n.New), thousands(n.Changed), thousands(n.Unchanged), thousands(n.Deleted), thousands(n.Kept))
-	_, _ = fmt.Fprintf(c.stdout, "%s keys, %s in %s: %s keys/s; slowest part: %s\n",
-		thousands(s.Rows), bytesText(s.Bytes), s.Elapsed.Round(time.Millisecond), thousands(int64(rate)), slowest(s))
+	unit := "keys"
+	if len(cfg.Tables) > 0 {
+		unit = "rows"
+	}
+	_, _ = fmt.Fprintf(c.stdout, "%s %s, %s in %s: %s %s/s; slowest part: %s\n",
+		thousands(s.Rows), unit, bytesText(s.Bytes), s.Elapsed.Round(time.Millisecond), thousands(int64(rate)), unit, slowest(s))
 }
 
 // slowest names the part of a run that the others waited for.

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/keylift/keylift/config"
@@ -25,8 +27,8 @@ func newVerify(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Compare the destination with the server, key by key",
-		Long: `Read the server and the destination again and compare every key, its value, type and
-expiry. Differing keys are printed. Rows whose expiry has passed since the sync are
+		Long: `Read the server and the destination again and compare every row of every table.
+Differing keys are printed. Rows whose expiry has passed since the sync are
 no difference. Keys that change while or since they were synced differ: verify a
 quiet server, or sync first.`,
 		Args: noArgs,
@@ -83,6 +85,9 @@ func (c *cli) compare(ctx context.Context, src source.Source, dst destination.St
 	if st.PublishedAt.IsZero() {
 		return fmt.Errorf("%s holds no complete sync yet; run keylift sync first", cfg.Destination)
 	}
+	if tables, err = allColumns(ctx, src, cfg, tables); err != nil {
+		return err
+	}
 	if err := dst.Prepare(ctx, tables); err != nil {
 		return err
 	}
@@ -91,7 +96,7 @@ func (c *cli) compare(ctx context.Context, src source.Source, dst destination.St
 		rows = max(rows, t.Rows)
 	}
 	v := &verification{
-		source: src, destination: dst, tables: tables,
+		source: src, destination: dst, tables: tables, kept: map[uint64]bool{},
 		passes: uint64(rows*metBytes/cfg.MemoryLimit + 1),
 		print: func(what string, b *row.Batch, i int) {
 			if limit--; limit >= 0 {
@@ -117,10 +122,47 @@ func (c *cli) compare(ctx context.Context, src source.Source, dst destination.St
 	return nil
 }
 
+// allColumns returns the tables with the columns of every field there is: where new
+// fields become columns, it takes a reading to know them.
+func allColumns(ctx context.Context, src source.Source, cfg *config.Config, tables []*row.Table) ([]*row.Table, error) {
+	if !slices.ContainsFunc(cfg.Tables, func(t config.Table) bool { return t.NewFields == "add" }) {
+		return tables, nil
+	}
+	err := readAll(ctx, src, func(*row.Batch) {})
+	if err != nil {
+		return nil, err
+	}
+	return src.Tables(ctx)
+}
+
+// readAll reads a snapshot.
+func readAll(ctx context.Context, src source.Source, f func(b *row.Batch)) (err error) {
+	r, err := src.Open(ctx, row.Position{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for {
+		b, err := r.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		f(b)
+		b.Release()
+	}
+}
+
 func (c *cli) printVerdict(v *verification) {
-	parts := []string{thousands(v.equal) + " keys equal"}
+	unit := "keys"
+	if len(v.tables) > 1 || v.tables[0].Group > 0 {
+		unit = "rows"
+	}
+	parts := []string{thousands(v.equal) + " " + unit + " equal"}
 	for _, n := range []struct {
-		keys int64
+		rows int64
 		what string
 	}{
 		{v.differ, "differ"},
@@ -129,8 +171,8 @@ func (c *cli) printVerdict(v *verification) {
 		{v.expired, "expired since the sync"},
 		{v.unread, "could not be read"},
 	} {
-		if n.keys > 0 {
-			parts = append(parts, thousands(n.keys)+" "+n.what)
+		if n.rows > 0 {
+			parts = append(parts, thousands(n.rows)+" "+n.what)
 		}
 	}
 	_, _ = fmt.Fprintln(c.stdout, strings.Join(parts, ", "))
@@ -146,6 +188,8 @@ type verification struct {
 	tables      []*row.Table
 	passes      uint64
 	print       func(what string, b *row.Batch, i int)
+
+	kept map[uint64]bool // Redis keys of which some rows could not be read
 
 	equal, differ, missing, extra, expired, unread int64
 }
@@ -178,7 +222,7 @@ func (v *verification) run(ctx context.Context, pass uint64) error {
 	for _, t := range v.tables {
 		err := v.each(ctx, t, pass, func(b *row.Batch, i int, key uint64) {
 			switch h := rows[key]; {
-			case h.met || !scope(b, i):
+			case h.met || v.kept[ownerOf(b, i)] || !scope(b, i):
 			case h.at != null && time.UnixMicro(h.at).Before(time.Now()):
 				v.expired++
 			default:
@@ -200,7 +244,7 @@ func (v *verification) each(ctx context.Context, t *row.Table, pass uint64, f fu
 			return err
 		}
 		for i := range b.Ops {
-			if key := b.HashKey(i); key%v.passes == pass {
+			if key := keyOf(b, i); key%v.passes == pass {
 				f(b, i, key)
 			}
 		}
@@ -212,30 +256,34 @@ func (v *verification) each(ctx context.Context, t *row.Table, pass uint64, f fu
 // compare reads the source, compares its keys with rows, marks those as met, and
 // returns what the source covered.
 func (v *verification) compare(ctx context.Context, pass uint64, rows map[uint64]held) (scope row.Scope, err error) {
-	r, err := v.source.Open(ctx, row.Position{})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for {
-		b, err := r.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return scope, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i := range b.Ops {
-			if key := b.HashKey(i); key%v.passes == pass {
+	err = readAll(ctx, v.source, func(b *row.Batch) {
+		for i, op := range b.Ops {
+			switch key := keyOf(b, i); {
+			case op == row.Keep && b.Table.Group > 0:
+				v.keep(ownerOf(b, i))
+			case key%v.passes == pass:
 				v.row(b, i, key, rows)
 			}
 		}
 		if b.Closes == row.Snapshot {
 			scope = b.Scope
 		}
-		b.Release()
+	})
+	return scope, err
+}
+
+// keep notes a Redis key of which some rows could not be read.
+func (v *verification) keep(owner uint64) {
+	if !v.kept[owner] {
+		v.kept[owner] = true
+		v.unread++
 	}
 }
+
+// keyOf and ownerOf return hashes of row i's primary key and of its Redis key, which
+// differ from table to table.
+func keyOf(b *row.Batch, i int) uint64   { return b.HashKey(i) ^ xxhash.Sum64String(b.Table.Name) }
+func ownerOf(b *row.Batch, i int) uint64 { return b.HashGroup(i) ^ xxhash.Sum64String(b.Table.Name) }
 
 func (v *verification) row(b *row.Batch, i int, key uint64, rows map[uint64]held) {
 	h, ok := rows[key]

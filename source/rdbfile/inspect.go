@@ -20,8 +20,11 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 		Reason: "an RDB file is given: its moment is read whole, and deletes are found by comparison with what was loaded before",
 		Nodes:  []source.Node{{Address: s.name(), Version: "RDB", Role: "file"}},
 	}
+	for _, detail := range s.plan.Unreachable() {
+		report.Findings = append(report.Findings, source.Finding{Name: "tables", Level: source.Warn, Detail: detail})
+	}
 	if s.options.Path == inputPath {
-		report.Findings = []source.Finding{{Name: "file", Level: source.OK, Detail: "standard input is read once, to its end"}}
+		report.Findings = append(report.Findings, source.Finding{Name: "file", Level: source.OK, Detail: "standard input is read once, to its end"})
 		return report, nil
 	}
 	f, err := s.file()
@@ -31,7 +34,7 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	defer f.Close()
 	scanner := rdb.NewScanner(f)
 	if _, err := scanner.Next(); err != nil && !errors.Is(err, io.EOF) {
-		report.Findings = []source.Finding{{Name: "file", Level: source.Fail, Detail: err.Error() + "; nothing of it is published: make the file anew"}}
+		report.Findings = append(report.Findings, source.Finding{Name: "file", Level: source.Fail, Detail: err.Error() + "; nothing of it is published: make the file anew"})
 		return report, nil
 	}
 	report.Nodes[0].Version = fmt.Sprintf("RDB version %d", scanner.Version())
@@ -44,6 +47,6 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	} else if version := scanner.Aux("redis-ver"); version != "" {
 		detail += " by redis " + version
 	}
-	report.Findings = []source.Finding{{Name: "file", Level: source.OK, Detail: detail}}
+	report.Findings = append(report.Findings, source.Finding{Name: "file", Level: source.OK, Detail: detail})
 	return report, nil
 }

@@ -43,6 +43,9 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	i.expiries()
 	i.positions()
 	i.courtesy()
+	for _, detail := range s.plan.Unreachable() {
+		i.add("tables", source.Warn, detail)
+	}
 	i.condition(ctx, ss)
 	c, err := s.choose(ctx, row.Position{})
 	if err != nil {
