@@ -46,7 +46,7 @@ race:
 	go test -race -timeout 10m $(RACED)
 
 fuzz: ## every fuzz test, about 30 seconds in all
-	scripts/fuzz 50000
+	scripts/fuzz 25000
 
 bench: build ## the benchmark: ceilings and keylift in one run
 	@scripts/need redis-server
