@@ -315,6 +315,39 @@ func TestFivetran_selection(t *testing.T) {
 	}
 }
 
+// TestFivetran_tables syncs tables of key templates, twice.
+func TestFivetran_tables(t *testing.T) {
+	l := newFivetranLane(t, testserver.Options{}, "tables", `[
+		{"name": "players", "keys": "player:{player_id:int}", "layout": "columns", "columns": [{"field": "name"}, {"field": "level", "type": "int"}, {"field": "seen", "type": "unix_s"}]},
+		{"name": "boards", "keys": "board:{board}", "layout": "elements", "type": "zset"}]`)
+	do := func(commands ...string) {
+		l.t.Helper()
+		for _, c := range commands {
+			l.check(l.client.Do(t.Context(), l.client.B().Arbitrary(strings.Fields(c)...).Build()).Error())
+		}
+	}
+	rows := func(query string, want string) {
+		l.t.Helper()
+		if got := l.scalar(query); got != want {
+			t.Errorf("%s: got %s, want %s", query, got, want)
+		}
+	}
+	do("HSET player:1 name Ada level 12 seen 1700000000 x y", "HSET player:2 name Bob level many", "ZADD board:a 1.5 Ada 2 Bob", "ZADD board:b 7 Ada", "SET other 1")
+	l.sync()
+	const (
+		players = "SELECT string_agg(concat_ws(' ', key, player_id, name, level, epoch(seen)::BIGINT, _extra), ', ' ORDER BY key) FROM players WHERE NOT _fivetran_deleted"
+		boards  = "SELECT string_agg(concat_ws(' ', key, member, board, score), ', ' ORDER BY key, member) FROM boards WHERE NOT _fivetran_deleted"
+	)
+	rows(players, `player:1 1 Ada 12 1700000000 {"x":"y"}, player:2 2 Bob {"level":"many"}`)
+	rows(boards, "board:a Ada a 1.5, board:a Bob a 2.0, board:b Ada b 7.0")
+	rows("SELECT string_agg(key, ' ') FROM redis_data WHERE NOT _fivetran_deleted", "other")
+	do("HDEL player:1 x", "DEL player:2", "ZADD board:a 3 Ada", "ZREM board:a Bob", "DEL board:b other")
+	l.sync()
+	rows(players, `player:1 1 Ada 12 1700000000`)
+	rows(boards, "board:a Ada a 3.0")
+	rows("SELECT count(*) FROM redis_data WHERE NOT _fivetran_deleted", "0")
+}
+
 // sizesOfFill sums the sizes of the keys that fill makes.
 func sizesOfFill(count int) (sum int) {
 	for i := range count {

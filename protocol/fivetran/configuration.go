@@ -50,6 +50,9 @@ func configuration(filled map[string]string) (*config.Config, error) {
 			wrong = append(wrong, e.Mistakes...)
 		}
 	}
+	if err == nil {
+		wrong = append(wrong, fitTables(cfg)...)
+	}
 	if len(wrong) > 0 {
 		return nil, &config.Error{Mistakes: wrong}
 	}

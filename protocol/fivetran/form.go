@@ -60,7 +60,15 @@ var fields = []field{
 	},
 	{
 		name: "tables", label: "Tables from key templates", placeholder: `[{"name": "players", "keys": "player:{player_id:int}:profile", "layout": "columns"}]`,
-		help: "JSON list of tables that are fed by the keys which match a template: name, keys, layout, type, columns, new_fields, history and trim, as the tables setting of keylift. Keys that match none go to the table named above.",
+		help: "JSON list of tables that are fed by the keys which match a template: name, keys, layout, type and columns, as the tables setting of keylift. Tables of layout elements are read by scan.",
+	},
+	{
+		name: "unmatched", label: "Keys that match no template",
+		help: "What becomes of them.",
+		choices: []choice{
+			{"table", "Read", "They go to the table named above."},
+			{"skip", "Skip", "They are not read."},
+		},
 	},
 	{name: "batch_size", label: "Batch size", help: "Keys asked for in one round trip, from 1 to 100000. More is faster, and holds up the server's other clients for longer."},
 	{name: "big_key_bytes", label: "Big keys", help: "A collection larger than this is read in chunks, so that the server never stalls on it. Such as 16MiB."},

@@ -55,12 +55,12 @@ func TestConfigurationForm(t *testing.T) {
 		}
 		names = append(names, ")")
 	}
-	want := "host port username password database ssl tls( tls_ca tls_cert tls_key tls_server_name ) key_pattern exclude_pattern types table_name mode tables " +
+	want := "host port username password database ssl tls( tls_ca tls_cert tls_key tls_server_name ) key_pattern exclude_pattern types table_name mode tables unmatched " +
 		"batch_size big_key_bytes max_value_bytes retry_for connect_timeout read_timeout"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("fields\n%s, want\n%s", got, want)
 	}
-	var tests, modes []string
+	var tests, choices []string
 	for _, test := range form.Tests {
 		tests = append(tests, test.Name+": "+test.Label)
 	}
@@ -69,11 +69,11 @@ func TestConfigurationForm(t *testing.T) {
 	}
 	for _, f := range form.Fields {
 		for _, c := range f.GetDescriptiveDropdownFields().GetDescriptiveDropdownField() {
-			modes = append(modes, c.Value)
+			choices = append(choices, c.Value)
 		}
 	}
-	if got := strings.Join(modes, " "); got != "auto scan replica" {
-		t.Errorf("modes %s", got)
+	if got := strings.Join(choices, " "); got != "auto scan replica table skip" {
+		t.Errorf("choices %s", got)
 	}
 	if !form.TableSelectionSupported || form.SchemaSelectionSupported {
 		t.Errorf("selection: of tables %t, of schemas %t", form.TableSelectionSupported, form.SchemaSelectionSupported)
@@ -104,6 +104,9 @@ func TestTest(t *testing.T) {
 		"an empty server": {empty, "keys", "the database holds no key", "connect login permissions"},
 		"a wrong value":   {with(configuration, "port", "0"), "connect", `port holds "0": write a whole number`, ""},
 		"no such layout":  {with(configuration, "tables", `[{"name": "players", "keys": "player:{id}", "layout": "rows"}]`), "connect", `tables[players].layout holds "rows": write value, columns or elements`, ""},
+		"kept versions":   {with(configuration, "tables", `[{"name": "players", "keys": "player:{id}", "history": true}]`), "connect", "tables[players].history is true: leave it out, and choose history mode", ""},
+		"open columns":    {with(configuration, "tables", `[{"name": "players", "keys": "player:{id}", "layout": "columns", "new_fields": "add"}]`), "connect", "tables[players].new_fields is add: leave it out", ""},
+		"followed boards": {with(configuration, "mode", "replica", "tables", `[{"name": "boards", "keys": "board:{id}", "layout": "elements", "type": "zset"}]`), "connect", "tables[boards].layout is elements, which mode replica cannot keep right in Fivetran: choose mode scan", ""},
 		"no such mode":    {with(configuration, "mode", "rdb"), "connect", `mode holds "rdb", which the form does not offer`, ""},
 		"no certificate":  {with(configuration, "ssl", "true", "tls_ca", "bm9uZQ=="), "connect", "tls_ca is no PEM file", ""},
 		"half a pair":     {with(configuration, "ssl", "true", "tls_cert", base64.StdEncoding.EncodeToString([]byte("-----BEGIN X-----"))), "login", "upload both or neither", ""},
