@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -22,11 +23,20 @@ func oracle(tb testing.TB, c rueidis.Client) map[string]aRow {
 		tb.Fatal(err)
 	}
 	rows := map[string]aRow{}
-	for _, name := range names {
-		if r, ok := oracleRow(tb, c, name); ok {
-			rows[oracleText(name)] = r
-		}
+	var mu sync.Mutex
+	var asking sync.WaitGroup // many at once, so that the client sends them together
+	for part := range slices.Chunk(names, len(names)/50+1) {
+		asking.Go(func() {
+			for _, name := range part {
+				if r, ok := oracleRow(tb, c, name); ok {
+					mu.Lock()
+					rows[oracleText(name)] = r
+					mu.Unlock()
+				}
+			}
+		})
 	}
+	asking.Wait()
 	return rows
 }
 
