@@ -44,6 +44,7 @@ type Config struct {
 	Views     bool
 
 	MemoryLimit    int64 // bytes
+	SpoolBytes     int64 // of reading as a replica
 	ConnectTimeout time.Duration
 	ReadTimeout    time.Duration
 	RetryFor       time.Duration // zero fails at the first error

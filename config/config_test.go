@@ -57,6 +57,7 @@ func TestLoad_defaults(t *testing.T) {
 		{"deletes", c.Deletes, "soft"},
 		{"checkpoint interval", c.CheckpointInterval, 1000},
 		{"memory limit", c.MemoryLimit, int64(268435456)},
+		{"spool bytes", c.SpoolBytes, int64(1073741824)},
 		{"connect timeout", c.ConnectTimeout, 30 * time.Second},
 		{"read timeout", c.ReadTimeout, 30 * time.Second},
 		{"retry for", c.RetryFor, 5 * time.Minute},

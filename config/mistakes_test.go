@@ -190,6 +190,7 @@ func TestLoad_mistakes(t *testing.T) {
 
 		// Limits.
 		{doc: "host: h\nmemory_limit: 1MiB", want: `line 2: memory_limit holds "1MiB": ` + wantSize + "128MiB to 1TiB"},
+		{doc: "host: h\nspool_bytes: 0", want: `line 2: spool_bytes holds 0: ` + wantSize + "1MiB to 1TiB"},
 		{doc: "host: h\nmemory_limit: lots", want: `line 2: memory_limit holds "lots": ` + wantSize + "128MiB to 1TiB"},
 		{doc: "host: h\nmemory_limit: 1.2.3GiB", want: `line 2: memory_limit holds "1.2.3GiB": ` + wantSize + "128MiB to 1TiB"},
 		{doc: "host: h\nconnect_timeout: 0", want: "line 2: connect_timeout holds 0: " + wantDuration + "1ms to 24h"},

@@ -53,6 +53,7 @@ tables: []                                 # default
 unmatched: "table"                         # default
 views: true                                # default
 memory_limit: "200000001"                  # memory_limit in line 4
+spool_bytes: "1GiB"                        # default
 connect_timeout: "30s"                     # default
 read_timeout: "30s"                        # default
 retry_for: "1h30m"                         # retry_for in line 3

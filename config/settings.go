@@ -227,6 +227,10 @@ var settings = []setting[Config]{
 		value:   bind(size(128<<20, 1<<40), func(c *Config) *int64 { return &c.MemoryLimit }),
 	},
 	{
+		Setting: Setting{Key: "spool_bytes", Group: limits, Default: "1GiB", Doc: "Disk for changes that a replica has received and the destination has not taken yet, in the folder of the DuckDB file. It is used while the destination is behind, so that the server does not drop the link."},
+		value:   bind(size(1<<20, 1<<40), func(c *Config) *int64 { return &c.SpoolBytes }),
+	},
+	{
 		Setting: Setting{Key: "connect_timeout", Group: limits, Default: "30s", Doc: "Time for a connection to be made."},
 		value:   bind(duration(time.Millisecond, 24*time.Hour), func(c *Config) *time.Duration { return &c.ConnectTimeout }),
 	},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/selection"
@@ -47,6 +48,7 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 		Replica: cfg.Mode == "replica", Auto: cfg.Mode == "auto", Follow: cfg.Follow, PublishInterval: cfg.PublishInterval, RepairInterval: cfg.RepairInterval,
 		Table: cfg.TableName, Tables: tables, SkipUnmatched: cfg.Unmatched == "skip", BatchSize: cfg.BatchSize,
 		BigKeyBytes: cfg.BigKeyBytes, MaxValueBytes: cfg.MaxValueBytes, MemoryBytes: cfg.MemoryLimit / SourceShare,
+		SpoolBytes: cfg.SpoolBytes, SpoolFolder: spoolFolder(cfg),
 		ConnectTimeout: cfg.ConnectTimeout, IOTimeout: cfg.ReadTimeout,
 		Logger: log, LogKeys: logKeys,
 	}
@@ -61,6 +63,15 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 		}
 	}
 	return redis.Open(o)
+}
+
+// spoolFolder is where the destination is: there disk was meant to be used. Empty: the
+// folder for temporary files.
+func spoolFolder(cfg *config.Config) string {
+	if cfg.Destination.Kind != "duckdb" {
+		return ""
+	}
+	return filepath.Dir(cfg.Destination.Path)
 }
 
 func tlsConfig(t *config.TLS) (*tls.Config, error) {

@@ -110,7 +110,7 @@ func TestNotified_random(t *testing.T) {
 		if want := max(1-round, 0); snapshots != want {
 			t.Errorf("round %d: %d snapshots, want %d", round, snapshots, want)
 		}
-		want := worldOf(t, s, churn.Databases)
+		want := worldOf(t, s)
 		m.equals(t, want)
 		t.Logf("round %d: %d keys", round, len(want))
 	}
@@ -208,7 +208,7 @@ func TestNotified_cuts(t *testing.T) {
 	if err != nil || snapshots != 1 {
 		t.Errorf("%d snapshots, %v", snapshots, err)
 	}
-	m.equals(t, worldOf(t, s, churn.Databases))
+	m.equals(t, worldOf(t, s))
 }
 
 // TestNotified_interval: all keys are read again every RepairInterval, though

@@ -49,6 +49,12 @@ type Options struct {
 	MaxValueBytes int64 // longer values become NULL; default 100 MiB
 	MemoryBytes   int64 // aimed at for rows on their way; default 64 MiB
 
+	// What a server sends to its replica while the destination is behind waits in a
+	// file of up to SpoolBytes (default 1 GiB) in SpoolFolder (default: that for
+	// temporary files).
+	SpoolBytes  int64
+	SpoolFolder string
+
 	ConnectTimeout time.Duration // default 30 s
 	IOTimeout      time.Duration // of one round trip; default 30 s
 
@@ -64,6 +70,7 @@ const (
 	DefaultBigKeyBytes   = 16 << 20
 	DefaultMaxValueBytes = 100 << 20
 	DefaultMemoryBytes   = 64 << 20
+	DefaultSpoolBytes    = 1 << 30
 	DefaultTimeout       = 30 * time.Second
 
 	DefaultPublishInterval = time.Second
@@ -80,6 +87,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.BigKeyBytes = cmp.Or(o.BigKeyBytes, DefaultBigKeyBytes)
 	o.MaxValueBytes = cmp.Or(o.MaxValueBytes, DefaultMaxValueBytes)
 	o.MemoryBytes = cmp.Or(o.MemoryBytes, DefaultMemoryBytes)
+	o.SpoolBytes = cmp.Or(o.SpoolBytes, DefaultSpoolBytes)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultTimeout)
 	o.IOTimeout = cmp.Or(o.IOTimeout, DefaultTimeout)
 	o.PublishInterval = cmp.Or(o.PublishInterval, DefaultPublishInterval)

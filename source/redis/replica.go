@@ -22,6 +22,7 @@ import (
 type replicaReader struct {
 	source     *Source
 	link       *replication.Link
+	stream     *replication.Spool // nil: nothing is read behind the snapshot
 	generation int64
 	history    string               // replication id
 	from       replication.Position // where the changes begin
@@ -77,7 +78,15 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		r.generation, r.from.Database, r.seen = from.Generation+1, 0, 0 // the server selects one before the first command
 		r.rows = s.readSnapshot(l, r.generation)
 	}
+	if !r.reached() {
+		r.stream = replication.NewSpool(r.link, s.spoolOptions())
+	}
 	return r, nil
+}
+
+// reached reports whether a source that does not follow has no changes to read.
+func (r *replicaReader) reached() bool {
+	return !r.source.options.Follow && r.from.Offset >= r.target
 }
 
 // begin makes a link that begins at p, or with a snapshot.
@@ -106,6 +115,11 @@ func (s *Source) linkOptions() replication.Options {
 		Network: o.Network, Address: o.Address, TLS: s.node.tls(), Username: o.Username, Password: o.Password,
 		ConnectTimeout: o.ConnectTimeout, ReplyTimeout: o.IOTimeout,
 	}
+}
+
+func (s *Source) spoolOptions() replication.SpoolOptions {
+	o := &s.options
+	return replication.SpoolOptions{Folder: o.SpoolFolder, Bytes: o.SpoolBytes, Logger: o.Logger.With("node", o.Address)}
 }
 
 // readSnapshot starts to read the snapshot that the link begins with.
@@ -156,7 +170,7 @@ func (r *replicaReader) Next(ctx context.Context) (*row.Batch, error) {
 		}
 		return b, err
 	}
-	if r.closed && !r.source.options.Follow && r.from.Offset >= r.target {
+	if r.closed && r.reached() {
 		return nil, io.EOF
 	}
 	if r.changes == nil {
@@ -192,6 +206,9 @@ func (r *replicaReader) Close() error {
 	}
 	if r.changes != nil {
 		err = errors.Join(err, r.changes.Close())
+	}
+	if r.stream != nil {
+		err = errors.Join(err, r.stream.Close())
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -31,7 +32,8 @@ type changesReader struct {
 	mu      sync.Mutex
 	room    *sync.Cond // the window was drained
 	window  *replication.Window
-	reached chan struct{} // closed when the target is
+	reached chan struct{} // closed when the target is, or the link is broken
+	broken  error         // why the link is; set before reached is closed
 	full    chan struct{} // receives when the window is
 }
 
@@ -83,14 +85,23 @@ func (s *Source) keeps(database int, key []byte) bool {
 	return (s.filter.AnyKey() || s.filter.Key(string(key))) && s.plan.Reads(key)
 }
 
-// listen reads the commands of the link into the window.
+// listen reads the commands of the stream into the window. A link that breaks ends
+// it: what came before is worth having.
 func (c *changesReader) listen(ctx context.Context) error {
-	follow, target := c.source.options.Follow, c.replica.target
-	if !follow && c.replica.from.Offset >= target {
-		close(c.reached)
-		return nil
+	if !c.replica.reached() {
+		c.broken = c.receive(ctx)
 	}
-	p := replication.NewParser(c.replica.link, c.replica.from, replication.DefaultHold)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	close(c.reached)
+	return nil
+}
+
+// receive reads commands up to the target.
+func (c *changesReader) receive(ctx context.Context) error {
+	follow, target := c.source.options.Follow, c.replica.target
+	p := replication.NewParser(c.replica.stream, c.replica.from, replication.DefaultHold)
 	for {
 		command, err := p.Next()
 		if err != nil {
@@ -116,8 +127,7 @@ func (c *changesReader) listen(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if reached {
-			close(c.reached)
-			return nil
+			return c.replica.link.Close() // the server need not hold what comes behind
 		}
 	}
 }
@@ -140,6 +150,9 @@ func (c *changesReader) feed(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		changes := c.drain()
+		if last && c.broken != nil && (changes == nil || empty(changes)) {
+			return c.broken
+		}
 		if changes == nil || !last && empty(changes) && (changes.After == at || time.Since(committed) < idleCommit) {
 			if changes != nil {
 				c.source.blank.set(at.Offset, changes.After.Offset)
@@ -212,6 +225,9 @@ func (c *changesReader) lost(changes *replication.Changes) error {
 // now: a server that takes over may lack what they showed.
 func (c *changesReader) Next(ctx context.Context) (*row.Batch, error) {
 	b, err := c.rereader.Next(ctx)
+	if errors.Is(err, io.EOF) && c.broken != nil {
+		return nil, c.source.node.readError(c.broken)
+	}
 	if err != nil || b.Closes == row.None {
 		return b, err
 	}

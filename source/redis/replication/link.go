@@ -56,8 +56,8 @@ type Link struct {
 	r       *bufio.Reader
 
 	mu        sync.Mutex
-	held      bool // no signs of life are sent
-	streaming bool // the snapshot, if any, has been read
+	held      bool          // no signs of life are sent
+	streaming chan struct{} // closed when the snapshot, if any, has been read
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -78,7 +78,7 @@ func Dial(ctx context.Context, o Options) (*Link, error) {
 	if o.TLS != nil {
 		conn = tls.Client(conn, o.TLS)
 	}
-	l := &Link{options: o, conn: conn, stop: make(chan struct{})}
+	l := &Link{options: o, conn: conn, streaming: make(chan struct{}), stop: make(chan struct{})}
 	l.r = bufio.NewReaderSize(&patient{conn: conn, silence: &l.options.Silence}, linkBuffer)
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if err := l.shakeHands(ctx); err != nil {
@@ -271,9 +271,9 @@ func (l *Link) Sync(ctx context.Context, id string, offset int64) (Start, error)
 	if err != nil && ctx.Err() != nil {
 		return start, context.Cause(ctx)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.streaming = err == nil && !start.Full
+	if err == nil && !start.Full {
+		close(l.streaming)
+	}
 	return start, err
 }
 
@@ -308,9 +308,19 @@ func (l *Link) psync(id, next string, offset int64) (Start, error) {
 	return Start{}, fmt.Errorf("the server answered PSYNC with %.80q, which this version does not understand", reply)
 }
 
-// Read reads the stream of commands: after a partial Start at once, after a full
-// one when the snapshot has been read. It never returns io.EOF.
+// Read reads the stream of commands. After a full Start it waits until the snapshot
+// has been read. It never returns io.EOF.
 func (l *Link) Read(b []byte) (int, error) {
+	select {
+	case <-l.streaming:
+		return l.read(b)
+	case <-l.stop:
+		return 0, net.ErrClosed
+	}
+}
+
+// read reads whatever comes.
+func (l *Link) read(b []byte) (int, error) {
 	n, err := l.r.Read(b)
 	if err != nil {
 		err = ended(err)
@@ -343,17 +353,17 @@ func (l *Link) sign() error {
 	if l.held {
 		return nil
 	}
-	if !l.streaming {
+	select {
+	case <-l.streaming:
+		return l.send("REPLCONF", "ACK", "0")
+	default:
 		return l.write([]byte("\n"))
 	}
-	return l.send("REPLCONF", "ACK", "0")
 }
 
 // begin says that the snapshot has been read.
 func (l *Link) begin() {
-	l.mu.Lock()
-	l.streaming = true
-	l.mu.Unlock()
+	close(l.streaming)
 	_ = l.sign() // the reader sees that the link is dead
 }
 

@@ -86,7 +86,7 @@ func (t *transfer) header() error {
 // returns how much; it sets t.err when that was the last.
 func (t *transfer) fill(b []byte) int {
 	if t.mark == nil {
-		n, err := t.l.Read(b[:min(int64(len(b)), t.left)])
+		n, err := t.l.read(b[:min(int64(len(b)), t.left)])
 		if t.left -= int64(n); t.left == 0 {
 			t.l.begin()
 			err = io.EOF
@@ -95,7 +95,7 @@ func (t *transfer) fill(b []byte) int {
 		return n
 	}
 	have := copy(b, t.tail)
-	n, err := t.l.Read(b[have:])
+	n, err := t.l.read(b[have:])
 	t.err = err
 	have += n
 	keep := min(have, markBytes)
