@@ -29,8 +29,8 @@ const (
 	followKills     = 5 // of each round
 	followKillsWant = 100
 	followCutsWant  = 20
-	upheavals       = 4000 // one write in so many flushes or swaps databases
-	pauseEvery      = 10   // writes
+	upheavals       = 4000            // one write in so many flushes or swaps databases
+	pauseEvery      = 10              // writes
 	hung            = 5 * time.Minute // however slow the machine is
 )
 
@@ -127,6 +127,7 @@ type followLane struct {
 	proxy     *faultproxy.Proxy // leads keylift to the primary
 	replicate *faultproxy.Proxy // leads the replica to the primary
 	file      string
+	story     strings.Builder // what happened in this round
 }
 
 func newFollowLane(t *testing.T, total *followTally, seed uint64, backlog string) *followLane {
@@ -140,6 +141,11 @@ func newFollowLane(t *testing.T, total *followTally, seed uint64, backlog string
 		t.Cleanup(func() { _ = proxy.Close() })
 		*p = proxy
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("what happened in the last round:\n", l.story.String())
+		}
+	})
 	l.attach()
 	return l
 }
@@ -223,6 +229,8 @@ func (l *followLane) write() (stop func()) {
 
 // round lets keylift follow and fall, and compares.
 func (l *followLane) round(round int) {
+	l.story.Reset()
+	l.tell("round %d of seed %d", round, l.seed)
 	stop := l.write()
 	for n := range followKills {
 		follow := n > 0 || round%2 == 0
@@ -241,6 +249,7 @@ func (l *followLane) round(round int) {
 			for range 1 + l.random.IntN(3) {
 				p.wait(time.Duration(l.random.IntN(120)) * time.Millisecond)
 				l.proxy.Cut()
+				l.tell("cut")
 				l.total.cuts.Add(1)
 			}
 		}
@@ -264,7 +273,15 @@ func (l *followLane) command(follow bool) *exec.Cmd {
 	}
 	ctx, cancel := context.WithTimeout(l.t.Context(), hung)
 	l.t.Cleanup(cancel)
-	return exec.CommandContext(ctx, "keylift", args...)
+	cmd := exec.CommandContext(ctx, "keylift", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it prints its goroutines
+	cmd.WaitDelay = hung
+	return cmd
+}
+
+// tell adds to the story, which is printed when the lane fails.
+func (l *followLane) tell(format string, args ...any) {
+	fmt.Fprintf(&l.story, time.Now().UTC().Format("15:04:05.000 ")+format+"\n", args...)
 }
 
 // start starts a sync and waits until it knows the server: from then on it outlives
@@ -284,6 +301,7 @@ func (l *followLane) kill(p *process, follow bool) {
 	_ = p.cmd.Process.Kill() // an error says that it has ended
 	<-p.ended
 	l.total.reason(p.out.String())
+	l.tell("keylift was killed (follow: %t) after it said:\n%s", follow, p.out)
 	switch status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus); {
 	case status.Signaled():
 		l.total.kills.Add(1)
@@ -291,7 +309,7 @@ func (l *followLane) kill(p *process, follow bool) {
 			l.total.follows.Add(1)
 		}
 	case p.err != nil || follow:
-		l.t.Fatalf("keylift sync ended: %v\n%s", p.err, p.out)
+		l.t.Fatalf("keylift sync ended: %v", p.err)
 	default:
 		l.total.ends.Add(1)
 	}
@@ -302,6 +320,7 @@ func (l *followLane) restart() {
 	l.t.Helper()
 	l.check(l.primary.Restart(l.t.Context()))
 	l.total.restarts.Add(1)
+	l.tell("the server was restarted")
 }
 
 // failOver lets the replica take over in the midst of writing. It may lack the last
@@ -312,9 +331,11 @@ func (l *followLane) failOver(p *process, stop func()) {
 	p.wait(time.Duration(l.random.IntN(300)) * time.Millisecond)
 	if l.random.IntN(2) == 0 {
 		l.replicate.Swallow(true)
+		l.tell("the replica hears nothing more")
 		p.wait(time.Duration(l.random.IntN(100)) * time.Millisecond)
 	}
 	l.primary.Kill()
+	l.tell("the server was killed")
 	stop()
 	l.replicate.Cut()
 	l.ask(l.replica, "REPLICAOF", "NO", "ONE")
@@ -322,6 +343,7 @@ func (l *followLane) failOver(p *process, stop func()) {
 	l.proxy.Redirect("tcp", l.primary.Address())
 	l.replicate.Swallow(false)
 	l.replicate.Redirect("tcp", l.primary.Address())
+	l.tell("the replica has taken over: %s", l.ask(l.primary, "INFO", "replication"))
 	l.total.failovers.Add(1)
 	p.wait(time.Duration(l.random.IntN(300)) * time.Millisecond)
 	l.check(l.replica.Restart(l.t.Context()))
@@ -336,9 +358,11 @@ func (l *followLane) compare() {
 	if err != nil {
 		l.t.Fatalf("keylift sync: %v\n%s", err, out)
 	}
+	l.tell("the last run said:\n%s", out)
 	l.total.reason(string(out))
 	client := l.client(l.primary)
 	defer client.Close()
+	l.tell("the server says:\n%s", l.ask(l.primary, "INFO", "replication"))
 	facts := map[place]fact{}
 	for database := range churn.Databases {
 		l.check(ask(l.t.Context(), client, database, facts))
