@@ -22,7 +22,7 @@ import (
 type replicaReader struct {
 	source     *Source
 	link       *replication.Link
-	stream     *replication.Spool // nil: nothing is read behind the snapshot
+	stream     *replication.Spool // nil: nothing is read behind the snapshot yet
 	generation int64
 	history    string               // replication id
 	from       replication.Position // where the changes begin
@@ -79,9 +79,17 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		r.rows = s.readSnapshot(l, r.generation)
 	}
 	if !r.reached() {
-		r.stream = replication.NewSpool(r.link, s.spoolOptions())
+		r.receive()
 	}
 	return r, nil
+}
+
+// receive begins to receive what is behind the snapshot, or returns what has begun.
+func (r *replicaReader) receive() *replication.Spool {
+	if r.stream == nil {
+		r.stream = replication.NewSpool(r.link, r.source.spoolOptions())
+	}
+	return r.stream
 }
 
 // reached reports whether a source that does not follow has no changes to read.

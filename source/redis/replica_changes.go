@@ -101,7 +101,7 @@ func (c *changesReader) listen(ctx context.Context) error {
 // receive reads commands up to the target.
 func (c *changesReader) receive(ctx context.Context) error {
 	follow, target := c.source.options.Follow, c.replica.target
-	p := replication.NewParser(c.replica.stream, c.replica.from, replication.DefaultHold)
+	p := replication.NewParser(c.replica.receive(), c.replica.from, replication.DefaultHold)
 	for {
 		command, err := p.Next()
 		if err != nil {
