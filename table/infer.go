@@ -34,7 +34,7 @@ type Guess struct {
 	Type    string // of the keys, as the data_type column has it; empty: not known
 	Layout  Layout
 	Typed   bool // keys of other types match the template, too
-	Single  bool // the template is the name of one key
+	Single  bool // the template is the name of one key, or says nothing of its few keys
 	Fields  []GuessedField
 	Unsure  []string // what about, in clauses
 	Count   float64  // keys of the server it stands for
@@ -109,7 +109,7 @@ func (inf *Inference) addLeaf(l *leaf) {
 		byType[t] = append(byType[t], k)
 	}
 	for _, t := range types {
-		guess := &Guess{Type: t, Typed: len(types) > 1, Sampled: byType[t], pieces: l.pieces, doubts: l.doubts, Single: captures(l.pieces) == 0}
+		guess := &Guess{Type: t, Typed: len(types) > 1, Sampled: byType[t], pieces: l.pieces, doubts: l.doubts, Single: captures(l.pieces) == 0 || literals(l.pieces) == 0 && len(byType[t]) < fewNames}
 		for _, k := range guess.Sampled {
 			guess.Count += inf.keys[k].Weight
 		}

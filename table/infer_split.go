@@ -317,7 +317,7 @@ func formOf(s string) form {
 	switch {
 	case digits == len(s):
 		return formInt
-	case hex && digits > 0 && len(s) >= minHex && !(lower && upper):
+	case hex && digits > 0 && len(s) >= minHex && (!lower || !upper):
 		return formHex
 	case len(s) >= minToken && turns >= 3 && longest <= maxLetter:
 		return formToken
@@ -345,7 +345,7 @@ func hexTail(chunk string) int {
 				digits++
 			}
 		}
-		if head := chunk[:len(chunk)-usual]; digits < 2 || digits == usual || strings.IndexAny(head, "0123456789") >= 0 {
+		if head := chunk[:len(chunk)-usual]; digits < 2 || digits == usual || strings.ContainsAny(head, "0123456789") {
 			return 0
 		}
 		return usual

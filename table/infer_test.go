@@ -65,7 +65,7 @@ func TestInfer_templates(t *testing.T) {
 			sampleOf("set", "player:{n}:achievements", 300), sampleOf("string", "player:{n}:coins", 300),
 			words("zset", "leaderboard:%s", "global", "weekly"), words("string", "counter:%s", "logins", "matches", "purchases"),
 			words("zset", "arena:%s", "positions"), words("string", "visitors:%s", "today"),
-			sampleOf("string", "session:{hex}", 40), words("stream", "%s", "events"), words("string", "%s", "season")), `
+			sampleOf("string", "session:{hex}", 40), words("string", "%s", "season"), words("stream", "%s", "events")), `
 arena_positions arena:positions zset elements 1
 counters counter:{counter} string value 3
 events events stream elements 1
@@ -127,7 +127,7 @@ things_set thing:{thing_id:int} set elements 20
 `},
 		{"bytes", together(words("string", "blob:%s", "\xff\x00:\x01", "\xfe:\x02", "\xfd"), words("string", "%s", "a\x1bb")), `
 blobs blob:{blob_id:string:(?s:.+)} string value 3
-keys {id} string value 1
+key {id} string value 1
 `},
 	} {
 		t.Run(c.name, func(t *testing.T) {

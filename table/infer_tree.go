@@ -1,7 +1,6 @@
 package table
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -434,9 +433,4 @@ func someOf(words []string) string {
 		return strings.Join(words, ", ")
 	}
 	return strings.Join(words[:few], ", ") + ", …"
-}
-
-// byNumber orders leaves by the number of their keys, the most first.
-func byNumber(a, b *leaf) int {
-	return cmp.Or(cmp.Compare(len(b.keys), len(a.keys)), cmp.Compare(a.keys[0], b.keys[0]))
 }
