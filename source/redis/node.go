@@ -164,8 +164,8 @@ func (s *server) major() int {
 	return n
 }
 
-// readable reports, as an error, why a server cannot be read.
-func (n *node) readable(s *server) error {
+// scannable reports, as an error, why the names of a server's keys cannot be read.
+func (n *node) scannable(s *server) error {
 	if s.loading() {
 		return n.outage(errLoading)
 	}
@@ -177,6 +177,16 @@ func (n *node) readable(s *server) error {
 		return n.refuse("INFO does not tell which databases hold keys, so not all can be read; grant INFO to the user, or list the databases")
 	case !s.can.scan:
 		return n.refuse("SCAN is not permitted (%s); grant it to the user (docs/permissions.md has the rule)", s.can.refused["SCAN"])
+	}
+	return nil
+}
+
+// readable reports, as an error, why a server cannot be read.
+func (n *node) readable(s *server) error {
+	if err := n.scannable(s); err != nil {
+		return err
+	}
+	switch {
 	case !s.can.pexpiretime && !s.can.pttl:
 		return n.refuse("neither PEXPIRETIME nor PTTL is permitted (%s); grant one to the user (docs/permissions.md has the rule)", s.can.refused["PTTL"])
 	case !s.can.dump && !s.can.typeOf:
