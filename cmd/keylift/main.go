@@ -135,7 +135,7 @@ permitted, 4 done with keys set aside, 130 interrupted (the next run resumes).`,
 		return usageError{fmt.Errorf("%w; %s", err, hint)}
 	})
 	root.AddCommand(
-		newSync(c), newCheck(c), newPreview(c), newStatus(c), newVerify(c),
+		newSync(c), newCheck(c), newDiscover(c), newPreview(c), newStatus(c), newVerify(c),
 		newState(c), newConfig(c), newServe(c), newFivetran(c), newDemo(c), newVersion(c),
 	)
 	root.InitDefaultHelpCmd()
