@@ -53,6 +53,9 @@ type Destination struct {
 
 // Open opens or creates the file.
 func Open(ctx context.Context, o Options) (*Destination, error) {
+	if err := discardUnfinished(o.Path); err != nil {
+		return nil, fmt.Errorf("make %s anew, whose making was broken off: %w", o.Path, err)
+	}
 	if o.ReadOnly {
 		if _, err := os.Stat(o.Path); err != nil {
 			return nil, fmt.Errorf("open %s: there is no such file; run keylift sync first", o.Path)

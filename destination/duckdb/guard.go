@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 
@@ -25,6 +26,34 @@ const (
 	guardMagic  = "keylift guard 1\n"
 	headerBytes = 3 * 4096
 )
+
+// headerMagic is in the first header of a file, behind its checksum.
+const headerMagic = "DUCK"
+
+// discardUnfinished removes a file that does not reach to the end of its headers: a
+// process was killed that made it, and nothing is in it yet.
+func discardUnfinished(path string) (err error) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() >= headerBytes {
+		return nil //nolint:nilerr // whoever opens it will say what is wrong
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if lock(f) != nil {
+		return nil // a process that lives is making it
+	}
+	begun := make([]byte, headerBytes)
+	n, err := f.ReadAt(begun, 0)
+	if !errors.Is(err, io.EOF) {
+		return err // it has been finished meanwhile, or cannot be read
+	}
+	if n > 0 && (n < 12 || string(begun[8:12]) != headerMagic) {
+		return nil
+	}
+	return os.Remove(path)
+}
 
 // checkpoint moves what the log holds into the file, if it holds at least so many bytes.
 func (d *Destination) checkpoint(ctx context.Context, least int64) error {

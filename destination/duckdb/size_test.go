@@ -116,7 +116,7 @@ func openPlayers(t *testing.T, path string) (*Destination, *row.Table) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	players := table.Value("players", table.ValueOptions{})
+	players := table.Value("players", table.Options{})
 	if err := d.Prepare(t.Context(), []*row.Table{players}); err != nil {
 		t.Fatal(err)
 	}
