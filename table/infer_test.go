@@ -138,3 +138,27 @@ key {id} string value 1
 		})
 	}
 }
+
+// Twenty-five services with twenty kinds of things each, of every type.
+func TestInfer_manyTemplates(t *testing.T) {
+	syllables := []string{"ba", "ko", "lu", "mi", "ne", "ra", "so", "ti", "vu", "ze"}
+	word := func(i int) string { return syllables[i%10] + syllables[i/10%10] + syllables[(i+i/10)%10] }
+	types := []string{"string", "hash", "set", "zset", "list"}
+	var keys []SampledKey
+	for i := range 500 {
+		service, thing := word(i%25), word(25+i/25+i%25)
+		keys = append(keys, sampleOf(types[i%5], service+":"+thing+":{n}", 30)...)
+	}
+	inf := Infer(keys)
+	inf.Settle("redis_data")
+	if got := len(inf.Guesses); got != 500 {
+		t.Errorf("%d templates, want 500", got)
+	}
+	names := map[string]bool{}
+	for _, g := range inf.Guesses {
+		names[g.Name] = true
+	}
+	if len(names) != len(inf.Guesses) {
+		t.Errorf("%d names of %d tables", len(names), len(inf.Guesses))
+	}
+}

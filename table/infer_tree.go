@@ -336,6 +336,7 @@ type survey struct {
 	templates   int     // there would be, were the words literals
 	shared      float64 // of the keys go on as keys behind other words do
 	literally   float64 // of the keys do so by a literal
+	widely      float64 // of the keys do so, as they do behind a good part of the words
 	kinds       map[string]bool
 }
 
@@ -355,7 +356,7 @@ func (g *grower) survey(byText map[string][]int, depth int) survey {
 		v.templates += len(seen)
 	}
 	enough := max(2, v.words/10)
-	shared, literally := 0, 0
+	shared, literally, widely := 0, 0, 0
 	for _, keys := range byText {
 		for _, k := range keys {
 			if behind[g.keys[k].tails[depth+1]] < enough {
@@ -364,10 +365,14 @@ func (g *grower) survey(byText map[string][]int, depth int) survey {
 			shared++
 			if g.literalFrom(k, depth+1) {
 				literally++
+				if behind[g.keys[k].tails[depth+1]] >= v.words/4 {
+					widely++
+				}
 			}
 		}
 	}
 	v.shared, v.literally = float64(shared)/float64(v.keys), float64(literally)/float64(v.keys)
+	v.widely = float64(widely) / float64(v.keys)
 	return v
 }
 
@@ -410,7 +415,7 @@ func (v *survey) named(at place) bool {
 		return true // as literals, they would have hardly more than a key each
 	case each < fewKeys && v.words >= manyWords && (!root || each < 1.5):
 		return true
-	case v.words >= manyWords && v.literally >= mostKeys:
+	case v.words >= manyWords && v.widely >= mostKeys:
 		return true
 	case !root && v.words > countless && v.shared >= mostKeys && len(v.kinds) == 1,
 		v.words > countless0 && v.shared >= mostKeys:
