@@ -54,7 +54,7 @@ func flood(t *testing.T, s *testserver.Server) {
 // awaitSent waits until the server holds next to nothing for its replica.
 func awaitSent(t *testing.T, c rueidis.Client) {
 	t.Helper()
-	for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for late := time.Now().Add(long); ; time.Sleep(10 * time.Millisecond) {
 		text, err := send(t, c, "CLIENT", "LIST", "TYPE", "replica").ToString()
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +122,7 @@ func TestReplica_spool(t *testing.T) {
 			if err := r.Close(); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(100 * time.Millisecond) // what expires in 50 ms has expired
+			settle(t, s)
 			if err := m.run(t.Context(), t, sourceOf(t, s, change)); err != nil {
 				t.Fatal(err)
 			}
