@@ -20,7 +20,6 @@ type elements struct {
 	own      int        // the column that tells elements apart
 	rest     int        // the first column behind the captures
 	position int64
-	enc      value.Encoder
 }
 
 func newElements(h *sheet, s *Spec) *elements {

@@ -1,3 +1,5 @@
+// Package table says which keys feed which tables, and shapes decoded keys into
+// their rows. It neither reads Redis nor knows a destination.
 package table
 
 import (

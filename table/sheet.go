@@ -73,8 +73,8 @@ func (h *sheet) mark(database int, name []byte, op row.Op) {
 	h.batch.EndRow(op)
 }
 
-// name appends the columns that name a key and returns where its name is.
-func (h *sheet) name(database int, name []byte) row.Span {
+// name appends the columns that name a key.
+func (h *sheet) name(database int, name []byte) {
 	b := h.batch
 	if h.owner > 1 {
 		b.AppendInt(h.owner-2, int64(database))
@@ -82,7 +82,6 @@ func (h *sheet) name(database int, name []byte) row.Span {
 	start := len(b.Text)
 	b.Text = row.AppendText(b.Text, name)
 	b.AppendSpan(h.owner-1, start)
-	return row.Span{Start: start, End: len(b.Text)}
 }
 
 // captures returns the template's captures.

@@ -74,7 +74,7 @@ func (s Spec) normal() (Spec, error) {
 		return s, errors.New("columns are for layout columns, and for elements of streams: leave them out")
 	case s.Add && s.Layout != Columns:
 		return s, errors.New("new_fields is for layout columns: leave it out")
-	case s.Mirror && !(s.Layout == Elements && (s.Type == value.Stream || s.Type == value.TimeSeries)):
+	case s.Mirror && (s.Layout != Elements || s.Type != value.Stream && s.Type != value.TimeSeries):
 		return s, errors.New("trim is for elements of streams and time series: leave it out")
 	}
 	fields := make([]Field, len(s.Fields))

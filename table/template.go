@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/keylift/keylift/row"
@@ -188,19 +189,13 @@ func (t *Template) Match(name []byte, pieces []row.Span) ([]row.Span, bool) {
 
 // takes reports whether the capture may take piece.
 func (c *capture) takes(piece []byte) bool {
-	if c.pattern != nil {
+	switch {
+	case c.pattern != nil:
 		if !c.pattern.Match(piece) {
 			return false
 		}
-	} else {
-		if len(piece) == 0 {
-			return false
-		}
-		for _, b := range piece {
-			if c.other.has(b) {
-				return false
-			}
-		}
+	case len(piece) == 0, slices.ContainsFunc(piece, c.other.has):
+		return false
 	}
 	if c.format == Text {
 		return true
