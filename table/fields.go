@@ -64,8 +64,6 @@ func (f *fields) exceed() {
 	f.record.begin()
 }
 
-var errNotObject = errors.New("the document is no JSON object, which layout columns needs")
-
 // End writes the row. What is too long for one leaves the row as it was.
 func (f *fields) End() error {
 	if f.over {
@@ -85,20 +83,23 @@ func (f *fields) End() error {
 	return nil
 }
 
-// parse takes the fields of the document.
+// parse takes the fields of the document. One that is no object has none: all of
+// it goes into _extra.
 func (f *fields) parse() error {
 	d := json.NewDecoder(bytes.NewReader(f.document))
 	d.UseNumber()
 	var v any
-	if err := d.Decode(&v); err != nil {
-		return errNotObject
+	err := d.Decode(&v)
+	if err == nil {
+		_, err = d.Token()
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errNotObject
+	if !errors.Is(err, io.EOF) {
+		v = string(f.document)
 	}
 	object, ok := v.(map[string]any)
 	if !ok {
-		return errNotObject
+		f.record.all(v)
+		return nil
 	}
 	for name, val := range object {
 		if err := f.record.json([]byte(name), val); err != nil {

@@ -17,6 +17,7 @@ type record struct {
 	add   bool      // fields without a column get one
 	slots []slot    // by field
 	extra []extra
+	whole bool   // the only extra is not a member of _extra but all of it
 	text  []byte // that slots and extra point into
 }
 
@@ -40,7 +41,7 @@ func (r *record) begin() {
 	if cap(r.text) > maxRaw {
 		r.text = nil
 	}
-	r.text, r.extra = r.text[:0], r.extra[:0]
+	r.text, r.extra, r.whole = r.text[:0], r.extra[:0], false
 	if len(r.slots) != len(r.table.fields) {
 		r.slots = make([]slot, len(r.table.fields))
 	}
@@ -59,7 +60,7 @@ func (r *record) entry(fields [][]byte) error {
 		}
 		start := len(r.text)
 		r.text = value.AppendFields(r.text, fields)
-		r.extra = append(r.extra, extra{json: row.Span{Start: start, End: len(r.text)}})
+		r.extra, r.whole = append(r.extra, extra{json: row.Span{Start: start, End: len(r.text)}}), true
 		return nil
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -113,6 +114,16 @@ func (r *record) json(name []byte, v any) error {
 	}
 	r.extra = append(r.extra, extra{r.named(name), encoded})
 	return nil
+}
+
+// all takes a JSON document that has no members.
+func (r *record) all(v any) {
+	if r.plan.o.Misfit != nil {
+		r.plan.o.Misfit(r.table.Name, extraColumn)
+	}
+	start := len(r.text)
+	r.text = appendJSON(r.text, v)
+	r.extra, r.whole = append(r.extra, extra{json: row.Span{Start: start, End: len(r.text)}}), true
 }
 
 // number returns the number of a field that has a column, or gets one.
@@ -176,8 +187,8 @@ func (r *record) write() {
 func (r *record) writeExtra(b *row.Batch, c int) {
 	text := func(s row.Span) []byte { return r.text[s.Start:s.End] }
 	start := len(b.Text)
-	if len(r.extra) == 1 && r.extra[0].name == (row.Span{}) && bytes.HasPrefix(text(r.extra[0].json), []byte("[")) {
-		b.Text = append(b.Text, text(r.extra[0].json)...) // pairs: a name repeats
+	if r.whole {
+		b.Text = append(b.Text, text(r.extra[0].json)...)
 		b.AppendSpan(c, start)
 		return
 	}
