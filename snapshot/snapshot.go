@@ -33,6 +33,9 @@ type Options struct {
 	// MemoryBytes bounds the blocks and batches on their way.
 	MemoryBytes int64
 	Notices     Notices
+	// Later reports, by the name of a module's type, whether its keys are read in
+	// another way, so that they are no rows here; nil: none are.
+	Later func(kind string) bool
 }
 
 // Notices is told of what becomes of single keys. Several goroutines may call it
@@ -260,6 +263,9 @@ func (d *decoder) visitor(k *value.Key) value.Visitor {
 	name := k.Type.String()
 	if k.Type == value.Module {
 		name = k.Module
+		if o.Later != nil && o.Filter.Type(name) && o.Later(name) {
+			return nil
+		}
 	}
 	if !o.Filter.Type(name) || !o.Filter.AnyKey() && !o.Filter.Key(string(k.Name)) || !o.Plan.Reads(k.Name) {
 		return nil

@@ -21,6 +21,8 @@ type abilities struct {
 	hRandField  bool
 	lRange      bool
 	typeOf      bool
+	jsonGet     bool
+	tsRange     bool
 	noTouch     bool
 	watch       bool              // with UNWATCH, MULTI and EXEC
 	refused     map[string]string // what each refused command was answered with
@@ -65,6 +67,9 @@ func (s *session) try(ctx context.Context) (abilities, error) {
 		{"SCARD", on(), new(bool)},
 		{"ZCARD", on(), new(bool)},
 		{"XLEN", on(), new(bool)},
+		{"JSON.GET", on(rootPath), &a.jsonGet},
+		{"TS.RANGE", on("-", "+", "COUNT", "1"), &a.tsRange},
+		{"TS.INFO", on(), new(bool)},
 		{"TIME", nil, new(bool)},
 		{"INFO", []string{"server"}, new(bool)},
 		{"CLIENT NO-TOUCH", []string{"ON"}, &a.noTouch},
@@ -107,12 +112,16 @@ func (a *abilities) run(ctx context.Context, s *session, trials []trial) error {
 	return nil
 }
 
+// noSeries is part of how commands of time series answer about a key that does
+// not exist.
+const noSeries = "key does not exist"
+
 // permitted reports whether an error reply is about the key that a command was
 // tried on, or about its circumstances, and not about the command.
 func permitted(e resp.Error) bool {
 	text := e.Error()
 	return strings.HasPrefix(text, "NOPERM") && !strings.Contains(text, "permissions to run") ||
-		strings.Contains(text, "EXEC without MULTI")
+		strings.Contains(text, "EXEC without MULTI") || strings.Contains(text, noSeries)
 }
 
 // grants returns the ACL rules that would permit what was refused to this user.

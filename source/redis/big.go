@@ -107,10 +107,10 @@ func (c *chunker) readKey(ctx context.Context, j *job) error {
 	}
 	f := c.f
 	k := f.key(j.name, expiry, sent)
-	if k.TTL == expiryGone || !f.r.source.filter.dataType(dataType(j.kind)) {
+	if k.TTL == expiryGone || !f.r.filter.dataType(dataType(j.kind)) {
 		return errNone
 	}
-	k.Type = kindOf(j.kind)
+	k.Type = f.r.session.server.can.kind(j.kind)
 	if k.Elements, err = c.length(ctx, k.Type); err != nil {
 		return err
 	}
@@ -205,17 +205,22 @@ func lengthOf(kind value.Type) string {
 // -1 where the server does not tell. It is the size of a value too long to be
 // read to its end.
 func (c *chunker) length(ctx context.Context, kind value.Type) (int, error) {
-	if !hasLength(kind) {
-		return -1, nil
+	n := int64(-1)
+	var err error
+	switch {
+	case kind == value.TimeSeries:
+		var info seriesInfo
+		info, err = c.info(ctx)
+		n = info.samples
+	case hasLength(kind):
+		var reply resp.Reply
+		if reply, err = c.one(ctx, lengthOf(kind), c.name); err == nil {
+			n, err = reply.Int()
+		}
 	}
-	reply, err := c.one(ctx, lengthOf(kind), c.name)
 	if refusal, refused := asReply(err); refused && !isWrongType(refusal) && !unavailable(refusal) {
 		return -1, nil
 	}
-	if err != nil {
-		return -1, err
-	}
-	n, err := reply.Int()
 	return int(n), err
 }
 
@@ -251,6 +256,10 @@ func (c *chunker) read(ctx context.Context, kind value.Type) error {
 		return c.followCursor(ctx, kind)
 	case value.Hash, value.Set:
 		return c.followCursor(ctx, kind)
+	case value.JSON:
+		return c.readDocument(ctx)
+	case value.TimeSeries:
+		return c.readSamples(ctx, 0)
 	}
 	return nil // a module's
 }

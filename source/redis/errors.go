@@ -147,7 +147,12 @@ func (n *node) access(format string, args ...any) error {
 // asReply returns the error reply that err is about.
 func asReply(err error) (resp.Error, bool) { return errors.AsType[resp.Error](err) }
 
-func isWrongType(e resp.Error) bool { return strings.HasPrefix(e.Error(), "WRONGTYPE") }
+// isWrongType reports whether a typed command was refused because the key has
+// another type, or is gone.
+func isWrongType(e resp.Error) bool {
+	text := e.Error()
+	return strings.HasPrefix(text, "WRONGTYPE") || strings.Contains(text, "wrong Redis type") || strings.Contains(text, noSeries)
+}
 
 // reason returns the kind of an error, without what is particular to one key.
 func reason(err error) string {

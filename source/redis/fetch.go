@@ -116,7 +116,9 @@ func (f *fetcher) guess(key string) job {
 	j := job{name: key, shape: foldShape(key)}
 	j.guess = f.r.source.shapes.guess(j.shape)
 	switch {
-	case !f.r.source.filter.dataType(j.guess.String()):
+	case !f.r.filter.dataType(j.guess.String()):
+	case can.reads(j.guess.String()):
+		j.way = byType
 	case j.guess == value.String && can.getRange:
 		j.way = byRange
 	case j.guess == value.Hash && can.hRandField:

@@ -40,6 +40,7 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	}
 	i.values()
 	i.sizes()
+	i.modules()
 	i.expiries()
 	i.positions()
 	i.courtesy()

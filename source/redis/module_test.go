@@ -39,7 +39,7 @@ func TestFetcher_takeDump_module(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reader{source: src, plan: src.plan, notices: newNotices(src.options.Logger, true)}
+	r := src.readerOf(&session{})
 	f := r.newFetcher()
 	f.page = &page{}
 	for i, name := range []string{"ReJSON-RL", "MBbloom--", "ReJSON-RL", "TSDB-TYPE"} {

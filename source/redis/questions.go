@@ -107,8 +107,10 @@ func (f *fetcher) typeAnswered(j *job, answer string, refusal error) error {
 	switch {
 	case refusal != nil && j.way == byType:
 		return f.setAside(j, refusal)
-	case j.kind == "none", j.kind != "" && !f.r.source.filter.dataType(dataType(j.kind)):
+	case j.kind == "none", j.kind != "" && !f.r.filter.dataType(dataType(j.kind)):
 		return nil
+	case kindOf(j.kind) == value.TimeSeries && !f.r.session.server.can.memoryUsage:
+		j.size = f.r.source.options.BigKeyBytes + 1 // may be
 	}
 	f.push(*j)
 	return nil

@@ -21,6 +21,7 @@ type reader struct {
 	source  *Source
 	session *session
 	plan    *table.Plan
+	filter  filter
 	changes bool // what is read replaces what was known of its keys
 	notices *notices
 
@@ -72,7 +73,7 @@ var errClosed = errors.New("the reader is closed")
 func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) (*reader, error) {
 	r := s.readerOf(ss)
 	_, byServer := r.serverType()
-	r.filtering = len(s.options.Types) > 0 && !byServer
+	r.filtering = len(r.filter.Types) > 0 && !byServer
 	if err := r.place(from); err != nil {
 		return nil, err
 	}
@@ -88,6 +89,7 @@ func (s *Source) readerOf(ss *session) *reader {
 		source:     s,
 		session:    ss,
 		plan:       s.plan,
+		filter:     s.filter,
 		notices:    newNotices(s.options.Logger, s.options.LogKeys),
 		batchBytes: min(max(s.options.MemoryBytes/batchesOfMemory, minBatchBytes), maxBatchBytes),
 	}

@@ -31,6 +31,7 @@ type replicaReader struct {
 	runID      string
 
 	rows    *snapshot.Reader // nil: the snapshot is read, or there is none
+	later   *later           // what the snapshot cannot show
 	closed  bool             // the last batch has been returned
 	changes *changesReader   // nil: not begun
 }
@@ -76,7 +77,8 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 	}
 	if l.start.Full {
 		r.generation, r.from.Database, r.seen = from.Generation+1, 0, 0 // the server selects one before the first command
-		r.rows = s.readSnapshot(l, r.generation)
+		r.later = &later{source: s, server: l.server, generation: r.generation}
+		r.rows = s.readSnapshot(l, r.later)
 	}
 	if !r.reached() {
 		r.receive()
@@ -131,7 +133,7 @@ func (s *Source) spoolOptions() replication.SpoolOptions {
 }
 
 // readSnapshot starts to read the snapshot that the link begins with.
-func (s *Source) readSnapshot(l *linkStart, generation int64) *snapshot.Reader {
+func (s *Source) readSnapshot(l *linkStart, later *later) *snapshot.Reader {
 	o := &s.options
 	databases := o.Databases
 	if o.AllDatabases {
@@ -139,8 +141,8 @@ func (s *Source) readSnapshot(l *linkStart, generation int64) *snapshot.Reader {
 	}
 	return snapshot.NewReader(l.link.Snapshot(), snapshot.Options{
 		Plan: s.plan, Filter: s.filter.Filter, Databases: databases,
-		Generation: generation, ReadAt: l.at, MemoryBytes: o.MemoryBytes,
-		Notices: source.NewNotices(o.Logger, o.LogKeys),
+		Generation: later.generation, ReadAt: l.at, MemoryBytes: o.MemoryBytes,
+		Notices: source.NewNotices(o.Logger, o.LogKeys), Later: later.wants,
 	})
 }
 
@@ -172,11 +174,21 @@ func (r *replicaReader) Next(ctx context.Context) (*row.Batch, error) {
 		case errors.Is(err, io.EOF):
 			_ = r.rows.Close() // it has ended
 			r.rows = nil
-			return r.endOfSnapshot(), nil
+			return r.Next(ctx)
 		case err != nil && ctx.Err() == nil:
 			return nil, r.source.snapshotError(err)
 		}
 		return b, err
+	}
+	if r.later != nil {
+		b, err := r.later.Next(ctx)
+		if !errors.Is(err, io.EOF) {
+			return b, err
+		}
+		r.target, r.seen = max(r.target, r.later.offset), r.later.offset
+		err = r.later.Close()
+		r.later = nil
+		return r.endOfSnapshot(), err
 	}
 	if r.closed && r.reached() {
 		return nil, io.EOF
@@ -194,7 +206,7 @@ func (r *replicaReader) Next(ctx context.Context) (*row.Batch, error) {
 func (r *replicaReader) endOfSnapshot() *row.Batch {
 	r.closed = true
 	b := row.NewBatch(r.source.plan.Tables()[0])
-	b.After, b.Closes, b.Scope = r.position(r.from), row.Snapshot, r.source.scope()
+	b.After, b.Closes, b.Scope = seenUpTo(r.seen, r.position(r.from)), row.Snapshot, r.source.scope()
 	return b
 }
 
@@ -211,6 +223,9 @@ func (r *replicaReader) Close() error {
 	err := r.link.Close()
 	if r.rows != nil {
 		err = errors.Join(err, r.rows.Close())
+	}
+	if r.later != nil {
+		err = errors.Join(err, r.later.Close())
 	}
 	if r.changes != nil {
 		err = errors.Join(err, r.changes.Close())

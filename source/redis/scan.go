@@ -8,7 +8,6 @@ import (
 
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source/redis/resp"
-	"github.com/keylift/keylift/value"
 )
 
 // A page is full with as many keys as a SCAN call visits or with pageBytes of
@@ -110,7 +109,7 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 			}
 			// A key repeats where the server's table is growing or shrinking.
 			key := string(name)
-			if _, repeated := seen[key]; !repeated && r.source.filter.key(key) && r.plan.Reads(name) {
+			if _, repeated := seen[key]; !repeated && r.filter.key(key) && r.plan.Reads(name) {
 				seen[key] = struct{}{}
 				p.keys = append(p.keys, key)
 				bytes += len(key)
@@ -140,7 +139,7 @@ func (r *reader) scanOnce(ctx context.Context, database int, cursor uint64) (res
 func (r *reader) scanCommand(cursor uint64) []string {
 	count := max(r.source.options.BatchSize, r.scanKeys())
 	command := []string{"SCAN", strconv.FormatUint(cursor, 10), "COUNT", itoa(count)}
-	if pattern, ok := r.source.filter.match(); ok {
+	if pattern, ok := r.filter.match(); ok {
 		command = append(command, "MATCH", pattern)
 	}
 	if kind, ok := r.serverType(); ok {
@@ -192,9 +191,9 @@ func (r *reader) scanKeys() int {
 
 // serverType returns the type that the server itself can restrict SCAN to.
 func (r *reader) serverType() (name string, ok bool) {
-	types := r.source.filter.Types
-	if len(types) != 1 || kindOf(types[0]) == value.Module || r.session.server.major() < 6 {
+	types := r.filter.Types
+	if len(types) != 1 || r.session.server.major() < 6 {
 		return "", false
 	}
-	return types[0], true
+	return serverName(types[0])
 }

@@ -18,12 +18,9 @@ var kinds = map[string]value.Type{
 	"set":    value.Set,
 	"zset":   value.SortedSet,
 	"stream": value.Stream,
-}
 
-// moduleNames are the types of modules that are better known by other names.
-var moduleNames = map[string]string{
-	"ReJSON-RL": value.JSON.String(),
-	"TSDB-TYPE": value.TimeSeries.String(),
+	"ReJSON-RL": value.JSON,
+	"TSDB-TYPE": value.TimeSeries,
 }
 
 // kindOf returns the type that TYPE calls name.
@@ -36,10 +33,21 @@ func kindOf(name string) value.Type {
 
 // dataType returns what the data_type column says for what TYPE calls name.
 func dataType(name string) string {
-	if known, ok := moduleNames[name]; ok {
-		return known
+	if known, ok := kinds[name]; ok {
+		return known.String()
 	}
 	return name
+}
+
+// serverName returns what the server calls a type that data_type calls name; ok is
+// false where that is not known.
+func serverName(name string) (called string, ok bool) {
+	for called, t := range kinds {
+		if t.String() == name {
+			return called, true
+		}
+	}
+	return "", false
 }
 
 // noteModule completes k, of the type that TYPE calls name, if it is a module's,
@@ -52,8 +60,8 @@ func (f *fetcher) noteModule(k *value.Key, name string) {
 }
 
 // wholeCommand returns the command that reads a whole value of j's type.
-func wholeCommand(j *job) []string {
-	switch kindOf(j.kind) {
+func wholeCommand(j *job, kind value.Type) []string {
+	switch kind {
 	case value.String:
 		return []string{"GET", j.name}
 	case value.Hash:
@@ -66,6 +74,10 @@ func wholeCommand(j *job) []string {
 		return []string{"ZRANGE", j.name, "0", "-1", "WITHSCORES"}
 	case value.Stream:
 		return []string{"XRANGE", j.name, "-", "+"}
+	case value.JSON:
+		return []string{"JSON.GET", j.name, rootPath}
+	case value.TimeSeries:
+		return []string{"TS.RANGE", j.name, "-", "+"}
 	}
 	return []string{"TYPE", j.name} // nothing but the name is known of it
 }
@@ -94,13 +106,13 @@ func (f *fetcher) feed(k value.Key, reply resp.Reply) (took int, err error) {
 		return 0, err
 	}
 	switch k.Type {
-	case value.String:
+	case value.String, value.JSON:
 		b, err := reply.Bytes()
 		if err != nil {
 			return 0, err
 		}
 		return 1, f.shaper.String(b)
-	case value.Hash, value.List, value.Set, value.SortedSet, value.Stream:
+	case value.Hash, value.List, value.Set, value.SortedSet, value.Stream, value.TimeSeries:
 	default:
 		return 0, nil
 	}
@@ -119,6 +131,8 @@ func (f *fetcher) feed(k value.Key, reply resp.Reply) (took int, err error) {
 		took, _, err = eachPair(elements, f.scored)
 	case value.Stream:
 		_, took, _, err = f.feedEntries(elements)
+	case value.TimeSeries:
+		_, took, err = f.feedSamples(elements)
 	}
 	return took, err
 }

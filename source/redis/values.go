@@ -56,7 +56,7 @@ func (f *fetcher) ask(j *job) {
 	case byIndex:
 		f.pipe.add("LRANGE", j.name, "0", itoa(fewElements-1))
 	case byType:
-		f.pipe.add(wholeCommand(j)...)
+		f.pipe.add(wholeCommand(j, f.r.session.server.can.kind(j.kind))...)
 		// An empty reply does not tell an empty stream from none.
 		f.pipe.add(expiry, j.name)
 	}
@@ -103,8 +103,8 @@ func (f *fetcher) receive(j *job) error {
 	case byIndex:
 		k.Type = value.List
 	case byType:
-		k.Type = kindOf(j.kind)
-		if nothing && k.Type != value.String && k.Type != value.Stream {
+		k.Type = f.r.session.server.can.kind(j.kind)
+		if nothing && k.Type != value.String && k.Type != value.Stream && k.Type != value.TimeSeries {
 			return f.another(j, errChanged) // only these can be empty
 		}
 		f.noteModule(&k, j.kind)
@@ -143,8 +143,14 @@ func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 	switch {
 	case err != nil:
 	case kind == value.Module:
-		err = f.decoder.Dump(payload, k, &moduleVisitor{f.shaper, f})
-	case !f.r.source.filter.dataType(kind.String()):
+		v := &moduleVisitor{Visitor: f.shaper, f: f}
+		if err = f.decoder.Dump(payload, k, v); errors.Is(err, errTyped) {
+			typed := *j
+			typed.way, typed.typed, typed.kind = byType, true, v.kind
+			f.push(typed)
+			return nil
+		}
+	case !f.r.filter.dataType(kind.String()):
 		return nil
 	default:
 		err = f.decoder.Dump(payload, k, f.shaper)
@@ -164,18 +170,26 @@ func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 	return nil
 }
 
-var errFiltered = errors.New("keys of this type are not read")
+var (
+	errFiltered = errors.New("keys of this type are not read")
+	errTyped    = errors.New("keys of this type are read by their own command")
+)
 
 // A moduleVisitor learns the name of a module's type from the decoder.
 type moduleVisitor struct {
 	value.Visitor
-	f *fetcher
+	f    *fetcher
+	kind string // of what is to be read by its own command, as TYPE tells it
 }
 
 // Begin tells that the value is not read, and begins its row.
 func (v *moduleVisitor) Begin(k value.Key) error {
-	if !v.f.r.source.filter.dataType(k.Module) {
+	if !v.f.r.filter.dataType(k.Module) {
 		return errFiltered
+	}
+	if v.f.r.session.server.can.reads(k.Module) {
+		v.kind, _ = serverName(k.Module)
+		return errTyped
 	}
 	v.f.r.notices.module(k.Module, string(k.Name))
 	return v.Visitor.Begin(k)
