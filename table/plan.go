@@ -52,12 +52,12 @@ func NewPlan(specs []Spec, o Options) (*Plan, error) {
 	p := &Plan{o: o, now: make([]atomic.Pointer[rowTable], len(specs)+1)}
 	names := map[string]bool{}
 	if !o.Skip {
-		names[o.Default] = true
+		names[strings.ToLower(o.Default)] = true
 		p.now[len(specs)].Store(&rowTable{Table: Value(o.Default, o)})
 	}
 	for i, s := range specs {
 		s, err := s.normal()
-		if err == nil && names[s.Name] {
+		if err == nil && names[strings.ToLower(s.Name)] {
 			err = fmt.Errorf("another table has the same name: give each its own")
 		}
 		if err == nil {
@@ -66,7 +66,7 @@ func NewPlan(specs []Spec, o Options) (*Plan, error) {
 		if err != nil {
 			return nil, &SpecError{s.Name, err}
 		}
-		names[s.Name] = true
+		names[strings.ToLower(s.Name)] = true
 		p.specs = append(p.specs, s)
 		p.roots.add(s.Template.prefix, i)
 	}

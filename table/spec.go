@@ -101,16 +101,17 @@ func (s *Spec) takes(t value.Type) bool { return s.Type == value.Unknown || s.Ty
 // that it does not name.
 func (s *Spec) table(o Options, more []Field) (*row.Table, error) {
 	t := &row.Table{Name: s.Name, ByName: true, History: s.History}
-	owners := map[string]string{} // what each column is for
+	owners := map[string]string{} // what each column is for, by its name in lower case: warehouses ignore case
 	var wrong error
 	column := func(c row.Column, what string) {
-		if other, ok := owners[c.Name]; ok && wrong == nil {
+		id := strings.ToLower(c.Name)
+		if other, ok := owners[id]; ok && wrong == nil {
 			wrong = fmt.Errorf("%s and %s would both be column %q: name one of them otherwise", other, what, c.Name)
 		}
-		if strings.HasPrefix(strings.ToLower(c.Name), "_keylift") && wrong == nil {
+		if strings.HasPrefix(id, "_keylift") && wrong == nil {
 			wrong = fmt.Errorf("column %q: names that begin with _keylift are keylift's own", c.Name)
 		}
-		owners[c.Name] = what
+		owners[id] = what
 		t.Columns = append(t.Columns, c)
 	}
 	if o.Databases {

@@ -133,17 +133,18 @@ func TestPlan_route(t *testing.T) {
 func TestNewPlan_mistakes(t *testing.T) {
 	no := "no"
 	for want, specs := range map[string][]table.Spec{
-		"needs the type":         {spec(t, "a", "a", table.Spec{Layout: table.Elements})},
-		"hash or json, not set":  {spec(t, "a", "a", table.Spec{Layout: table.Columns, Type: value.Set})},
-		"columns are for":        {spec(t, "a", "a", table.Spec{Fields: []table.Field{{Name: "f", Format: table.Text}}})},
-		"new_fields is for":      {spec(t, "a", "a", table.Spec{Add: true})},
-		"trim is for":            {spec(t, "a", "a", table.Spec{Mirror: true})},
-		"same name":              {spec(t, "a", "a", table.Spec{}), spec(t, "a", "b", table.Spec{})},
-		`table "redis_data"`:     {spec(t, "redis_data", "a", table.Spec{})},
-		"has two columns":        {spec(t, "a", "a", table.Spec{Layout: table.Columns, Fields: []table.Field{{Name: "f", Column: "x", Format: table.Text}, {Name: "f", Column: "y", Format: table.Text}}})},
-		"would both be column":   {spec(t, "a", "a:{key}", table.Spec{})},
-		"_keylift are keylift's": {spec(t, "a", "a:{_keylift_x}", table.Spec{})},
-		`default "no" of column`: {spec(t, "a", "a", table.Spec{Layout: table.Columns, Fields: []table.Field{{Name: "f", Format: table.Whole, Default: &no}}})},
+		"needs the type":               {spec(t, "a", "a", table.Spec{Layout: table.Elements})},
+		"hash or json, not set":        {spec(t, "a", "a", table.Spec{Layout: table.Columns, Type: value.Set})},
+		"columns are for":              {spec(t, "a", "a", table.Spec{Fields: []table.Field{{Name: "f", Format: table.Text}}})},
+		"new_fields is for":            {spec(t, "a", "a", table.Spec{Add: true})},
+		"trim is for":                  {spec(t, "a", "a", table.Spec{Mirror: true})},
+		"same name":                    {spec(t, "a", "a", table.Spec{}), spec(t, "a", "b", table.Spec{})},
+		`table "redis_data"`:           {spec(t, "redis_data", "a", table.Spec{})},
+		"has two columns":              {spec(t, "a", "a", table.Spec{Layout: table.Columns, Fields: []table.Field{{Name: "f", Column: "x", Format: table.Text}, {Name: "f", Column: "y", Format: table.Text}}})},
+		`would both be column "Level"`: {spec(t, "a", "a", table.Spec{Layout: table.Columns, Fields: []table.Field{{Name: "level", Format: table.Text}, {Name: "x", Column: "Level", Format: table.Text}}})},
+		"would both be column":         {spec(t, "a", "a:{key}", table.Spec{})},
+		"_keylift are keylift's":       {spec(t, "a", "a:{_keylift_x}", table.Spec{})},
+		`default "no" of column`:       {spec(t, "a", "a", table.Spec{Layout: table.Columns, Fields: []table.Field{{Name: "f", Format: table.Whole, Default: &no}}})},
 		`field "lastLogin" and field "last_login" would both be column "last_login"`: {spec(t, "a", "a", table.Spec{Layout: table.Columns, Fields: []table.Field{{Name: "lastLogin", Format: table.Text}, {Name: "last_login", Format: table.Text}}})},
 	} {
 		if _, err := table.NewPlan(specs, table.Options{Default: "redis_data"}); err == nil || !strings.Contains(err.Error(), want) {
