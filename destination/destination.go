@@ -18,8 +18,9 @@ import (
 type Destination interface {
 	// Checkpoint returns the last committed position of the sync; zero if none.
 	Checkpoint(ctx context.Context, sync string) (row.Position, error)
-	// Prepare creates or widens tables. It refuses to drop or narrow
-	// (*SchemaError) and then changes nothing.
+	// Prepare creates tables, adds columns and widens their types: an INT becomes a
+	// DOUBLE, a DECIMAL or a STRING, anything else a STRING. It refuses to drop or
+	// narrow (*SchemaError) and then changes nothing. Key columns keep their types.
 	Prepare(ctx context.Context, tables []*row.Table) error
 	Begin(ctx context.Context, sync string) (Tx, error)
 	Close() error
@@ -29,11 +30,28 @@ type Destination interface {
 // the rows. After Stage or a Publish method has returned, a new Tx is begun for
 // what follows. After an error, of which nobody knows how far things went, a Tx is
 // only rolled back.
+//
+// In tables with a Group, where a Redis key has several rows, a Delete or Keep
+// marks the key. Of a key's marks in one publication the last decides:
+//   - Delete: its rows are gone but for those upserted after the mark. Those that
+//     were upserted before it are not written. So a key that changed is sent as a
+//     Delete and then all of its rows; only rows that differ are touched.
+//   - Keep: its rows stay but for those upserted, be it before or after the mark. A
+//     snapshot takes none of them for gone.
+//   - no mark: in changes, its rows stay but for those upserted; in a snapshot,
+//     those within scope that were not upserted are gone.
+//
+// In tables with History a row has versions. A publication has one moment, in whole
+// milliseconds and later than that of any before. A row that is new or differs
+// starts a version at that moment; the version before it, and that of a row that is
+// gone, ends a millisecond earlier. HardDeletes removes no version.
 type Tx interface {
 	// Write takes the batch's rows; it does not keep b. Rows may repeat: of the
 	// rows of one key the last written wins, but a Keep leaves an Upsert standing,
 	// and of rows that compare equal any may be published. Rows staged under another generation
 	// than b.After's are dropped first: they belong to a snapshot that was given up.
+	// b.Table may have more columns than the prepared table of that name, or fewer: columns
+	// are added, as Prepare does, and take effect with the transaction.
 	Write(ctx context.Context, b *row.Batch) error
 	// Stage commits what was written, unpublished, with the position to resume from.
 	Stage(ctx context.Context, p row.Position) error
@@ -50,11 +68,13 @@ type Tx interface {
 
 // Counts says what a publication did, in rows.
 type Counts struct {
-	New       int64 // keys that had no row, or a deleted one
+	New       int64 // that were not there, or deleted
 	Changed   int64
 	Unchanged int64
 	Deleted   int64
-	Kept      int64 // keys set aside, whose rows stay as they were
+	// Kept counts keys set aside: those whose row stays as it was and, in tables with
+	// a Group, those that a Keep was the last mark of.
+	Kept int64
 }
 
 // Add adds d to c.
@@ -69,8 +89,8 @@ func (c *Counts) Add(d Counts) {
 // A Store is a destination that stands by itself and can tell what it holds.
 type Store interface {
 	Destination
-	// Rows yields the published rows of t that are not deleted, in batches that
-	// the caller owns, in any order. Columns are those of t, which was prepared.
+	// Rows yields the published rows of t that are not deleted, their present version
+	// alone, in batches that the caller owns, in any order. Columns are those of t, which was prepared.
 	Rows(ctx context.Context, t *row.Table) iter.Seq2[*row.Batch, error]
 	// Status tells how far a sync has come. It writes nothing.
 	Status(ctx context.Context, sync string) (*Status, error)
@@ -92,8 +112,8 @@ type Status struct {
 // A TableStatus counts the rows of one table.
 type TableStatus struct {
 	Name    string
-	Rows    int64 // published and not deleted
-	Deleted int64 // published and marked deleted
+	Rows    int64 // published and not deleted; of versions the present ones
+	Deleted int64 // published and marked deleted; versions that a deletion ended
 	Staged  int64 // staged and not published
 }
 
@@ -107,6 +127,9 @@ const (
 	IgnoreDeletes Deletes = "ignore" // the row stays as it was
 )
 
+// LastMoment is when a version ends that is not over.
+var LastMoment = time.Date(9999, 12, 31, 23, 59, 59, 999_000_000, time.UTC)
+
 // A SchemaError says that a table of the destination cannot take the rows of the
 // source without losing something.
 type SchemaError struct {
@@ -114,8 +137,14 @@ type SchemaError struct {
 	Have, Want    string // types, or "" where there is no such column
 }
 
+// NoHistory is what a SchemaError wants of a table that has versions and is to have
+// none.
+const NoHistory = "no history"
+
 func (e *SchemaError) Error() string {
 	switch {
+	case e.Want == NoHistory:
+		return fmt.Sprintf("table %q keeps the history of its rows, and this sync would not go on with it; set history: true for it, or use another table name", e.Table)
 	case e.Have == "":
 		return fmt.Sprintf("table %q has no column %q (%s), and it cannot be added; use another table_name or destination_schema", e.Table, e.Column, e.Want)
 	case e.Want == "":

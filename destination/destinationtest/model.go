@@ -14,6 +14,8 @@ import (
 type model struct {
 	deletes   destination.Deletes
 	rows      map[*row.Table]map[string]*modelRow
+	ended     map[*row.Table][]modelVersion
+	moment    int // publications so far
 	committed modelStage
 	open      modelStage // what committed will be when the transaction commits
 }
@@ -21,6 +23,14 @@ type model struct {
 type modelRow struct {
 	cells   []any
 	deleted bool
+	start   int // the publication that wrote it
+}
+
+// A modelVersion is a version of a row, in a table with History.
+type modelVersion struct {
+	cells      []any
+	start, end int // publications; an end of 0: it is not over
+	deleted    bool
 }
 
 // A modelStage is what is staged, and how far the sync has come with it.
@@ -36,7 +46,7 @@ type modelLine struct {
 }
 
 func newModel(deletes destination.Deletes, tables ...*row.Table) *model {
-	m := &model{deletes: deletes, rows: map[*row.Table]map[string]*modelRow{}}
+	m := &model{deletes: deletes, rows: map[*row.Table]map[string]*modelRow{}, ended: map[*row.Table][]modelVersion{}}
 	for _, t := range tables {
 		m.rows[t] = map[string]*modelRow{}
 	}
@@ -67,35 +77,67 @@ func (m *model) stage(p row.Position) {
 	m.rollback()
 }
 
+// A modelChange is what is staged of one table.
+type modelChange struct {
+	rows  map[string]line   // by key
+	marks map[string]row.Op // by the columns that name a Redis key, in tables with a Group
+}
+
+// changes returns what of the staged lines counts.
+func (m *model) changes() map[*row.Table]modelChange {
+	changes := map[*row.Table]modelChange{}
+	cuts := map[*row.Table]map[string]int{} // where the Redis key's last mark is
+	for table := range m.rows {
+		changes[table] = modelChange{map[string]line{}, map[string]row.Op{}}
+		cuts[table] = map[string]int{}
+	}
+	for i, l := range m.open.lines {
+		if l.table.Group > 0 && l.op != row.Upsert {
+			owner := modelOwner(l.table, l.cells)
+			changes[l.table].marks[owner], cuts[l.table][owner] = l.op, i
+		}
+	}
+	for i, l := range m.open.lines {
+		c, key := changes[l.table], modelKey(l.table, l.cells)
+		if l.table.Group > 0 {
+			owner := modelOwner(l.table, l.cells)
+			if l.op == row.Upsert && (c.marks[owner] != row.Delete || i > cuts[l.table][owner]) {
+				c.rows[key] = l.line
+			}
+			continue
+		}
+		if last, ok := c.rows[key]; l.op == row.Keep && ok && last.op == row.Upsert {
+			continue
+		}
+		c.rows[key] = l.line
+	}
+	return changes
+}
+
 // publish makes visible what is staged; a snapshot has a scope.
 func (m *model) publish(p row.Position, scope func(table *row.Table, cells []any) bool) destination.Counts {
 	var n destination.Counts
-	newest := map[*row.Table]map[string]line{}
-	for _, l := range m.open.lines {
-		if newest[l.table] == nil {
-			newest[l.table] = map[string]line{}
-		}
-		key := modelKey(l.table, l.cells)
-		if last, ok := newest[l.table][key]; l.op == row.Keep && ok && last.op == row.Upsert {
-			continue
-		}
-		newest[l.table][key] = l.line
-	}
-	for table, lines := range newest {
-		for key, l := range lines {
+	m.moment++
+	for table, c := range m.changes() {
+		for key, l := range c.rows {
 			m.apply(table, key, l, &n)
 		}
-	}
-	if scope != nil {
-		for table, rows := range m.rows {
-			for key, r := range rows {
-				if _, delivered := newest[table][key]; !delivered && scope(table, r.cells) {
-					m.remove(table, key, &n)
-				}
+		for _, op := range c.marks {
+			if op == row.Keep {
+				n.Kept++
 			}
 		}
-		m.open.changing = true
+		for key, r := range m.rows[table] {
+			if _, delivered := c.rows[key]; delivered {
+				continue
+			}
+			op, marked := c.marks[modelOwner(table, r.cells)]
+			if marked && op == row.Delete || !marked && scope != nil && scope(table, r.cells) {
+				m.remove(table, key, &n)
+			}
+		}
 	}
+	m.open.changing = m.open.changing || scope != nil
 	m.open.lines = nil
 	m.stage(p)
 	return n
@@ -117,8 +159,9 @@ func (m *model) apply(table *row.Table, key string, l line, n *destination.Count
 		return
 	default:
 		n.Changed++
+		m.end(table, have, false)
 	}
-	m.rows[table][key] = &modelRow{cells: l.cells}
+	m.rows[table][key] = &modelRow{cells: l.cells, start: m.moment}
 }
 
 func (m *model) remove(table *row.Table, key string, n *destination.Counts) {
@@ -128,6 +171,12 @@ func (m *model) remove(table *row.Table, key string, n *destination.Counts) {
 	}
 	n.Deleted++
 	have.deleted = true
+	m.end(table, have, true)
+}
+
+// end ends the version that r is.
+func (m *model) end(table *row.Table, r *modelRow, deleted bool) {
+	m.ended[table] = append(m.ended[table], modelVersion{r.cells, r.start, m.moment, deleted})
 }
 
 // visible returns the rows of table that readers see.
@@ -142,7 +191,11 @@ func (m *model) visible(table *row.Table) []line {
 }
 
 func modelKey(table *row.Table, cells []any) string {
-	return fmt.Sprintf("%q", cells[:table.Keys])
+	return fmt.Sprintf("%q", cells[:min(table.Keys, len(cells))]) // a mark has fewer
+}
+
+func modelOwner(table *row.Table, cells []any) string {
+	return fmt.Sprintf("%q", cells[:table.Owner()])
 }
 
 func modelEqual(table *row.Table, a, b []any) bool {

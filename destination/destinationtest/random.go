@@ -18,26 +18,54 @@ var members = &row.Table{Name: "members", Keys: 2, Columns: []row.Column{
 	{Name: "active", Type: row.Boolean},
 }}
 
+// boards has several rows per key: the members of a sorted set. boardVersions keeps
+// their versions, playerVersions those of players.
+var (
+	boards = &row.Table{Name: "boards", Keys: 3, Group: 2, ByName: true, Ranked: true, Columns: []row.Column{
+		{Name: "database", Type: row.Int},
+		{Name: "key", Type: row.String},
+		{Name: "member", Type: row.String},
+		{Name: "season", Type: row.Int, InScope: true},
+		{Name: "score", Type: row.Double},
+		{Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue},
+	}}
+	boardVersions  = withHistory(boards, "board_versions")
+	playerVersions = withHistory(players, "player_versions")
+)
+
+// withHistory returns t with versions, under another name.
+func withHistory(t *row.Table, name string) *row.Table {
+	h := *t
+	h.Name, h.History = name, true
+	return &h
+}
+
 // testRandom does random things in a random order, and compares what the
 // destination then holds with the model.
 func testRandom(t *testing.T, newPlace NewPlace) {
 	for seed, deletes := range []destination.Deletes{soft, hard, ignore} {
-		t.Run(string(deletes), func(t *testing.T) {
-			w := &walk{
-				run:  start(t, newPlace, deletes, players, members),
-				rand: rand.New(rand.NewPCG(uint64(seed), 1)),
-				m:    newModel(deletes, players, members),
-			}
-			w.m.giveUp() // to generation 1
-			const operations = 500
-			for range operations {
-				w.step()
-				if t.Failed() {
-					t.Fatalf("seed %d; the last operations:\n%s", seed, strings.Join(w.trace[max(0, len(w.trace)-60):], "\n"))
+		for name, tables := range map[string][]*row.Table{
+			"rows":     {players, members, boards},
+			"versions": {playerVersions, boardVersions},
+		} {
+			t.Run(string(deletes)+" "+name, func(t *testing.T) {
+				w := &walk{
+					run:  start(t, newPlace, deletes, tables...),
+					rand: rand.New(rand.NewPCG(uint64(seed), 1)),
+					m:    newModel(deletes, tables...),
 				}
-			}
-			w.compare()
-		})
+				w.m.giveUp() // to generation 1
+				const operations = 250
+				for range operations {
+					w.step()
+					if t.Failed() {
+						t.Fatalf("seed %d; the last operations:\n%s", seed, strings.Join(w.trace[max(0, len(w.trace)-60):], "\n"))
+					}
+				}
+				w.rollback()
+				w.compare()
+			})
+		}
 	}
 }
 
@@ -109,10 +137,10 @@ func (w *walk) rollback() {
 }
 
 func (w *walk) writeLines() {
-	table, random := players, w.player
-	if w.rand.IntN(3) == 0 {
-		table, random = members, w.member
-	}
+	table := pick(w, w.tables)
+	random := map[*row.Table]func() line{
+		players: w.player, playerVersions: w.player, members: w.member, boards: w.boardMember, boardVersions: w.boardMember,
+	}[table]
 	var lines []line
 	for range w.rand.IntN(10) {
 		lines = append(lines, random())
@@ -134,18 +162,20 @@ func (w *walk) publish() {
 	modulus := 1 + w.rand.IntN(3)
 	w.note("publish snapshot %v of keys whose length is a multiple of %d", p, modulus)
 	got := w.publishSnapshot(tx, p, func(b *row.Batch, i int) bool {
-		return len(b.TextAt(b.Table.Keys-1, i))%modulus == 0
+		return len(b.TextAt(b.Table.Owner()-1, i))%modulus == 0
 	})
 	want := w.m.publish(p, func(table *row.Table, cells []any) bool {
-		return len(cells[table.Keys-1].(string))%modulus == 0
+		return len(cells[table.Owner()-1].(string))%modulus == 0
 	})
 	w.wantCounts(got, want)
 }
 
 func (w *walk) compare() {
 	w.note("compare")
-	w.want(players, w.m.visible(players)...)
-	w.want(members, w.m.visible(members)...)
+	for _, table := range w.tables {
+		w.want(table, w.m.visible(table)...)
+	}
+	w.wantVersions(w.m.versions(w.tables)...)
 	w.wantCheckpoint(w.m.committed.position)
 }
 
@@ -188,4 +218,18 @@ func (w *walk) member() line {
 	}
 }
 
-func pick(w *walk, from []any) any { return from[w.rand.IntN(len(from))] }
+// boardMember is a row of boards, or a mark of one of its keys.
+func (w *walk) boardMember() line {
+	key := w.rand.IntN(6)
+	owner := []any{int64(key % 2), strings.Repeat("b", key/2)}
+	switch w.rand.IntN(8) {
+	case 0:
+		return line{row.Delete, owner}
+	case 1:
+		return line{row.Keep, owner}
+	}
+	member := strings.Repeat("m", w.rand.IntN(4))
+	return upsert(append(owner, member, int64(7), pick(w, []any{nil, 1.0, 2.5}), pick(w, []any{nil, at(100)}))...)
+}
+
+func pick[T any](w *walk, from []T) T { return from[w.rand.IntN(len(from))] }

@@ -119,3 +119,103 @@ func testRefused(t *testing.T, newPlace NewPlace) {
 		})
 	}
 }
+
+// testNewColumnInBatch: batches of a snapshot may bring more columns than those before
+// them, and after those fewer again.
+func testNewColumnInBatch(t *testing.T, newPlace NewPlace) {
+	narrow := &row.Table{Name: "profiles", Keys: 1, ByName: true, Columns: []row.Column{
+		{Name: "key", Type: row.String},
+		{Name: "level", Type: row.Int},
+		{Name: "_extra", Type: row.JSON},
+	}}
+	wide, wider := *narrow, *narrow
+	wide.Columns = slices.Insert(slices.Clone(narrow.Columns), 2, row.Column{Name: "guild", Type: row.String})
+	wider.Columns = slices.Insert(slices.Clone(wide.Columns), 3, row.Column{Name: "rank", Type: row.String})
+	r := start(t, newPlace, hard, narrow)
+	r.snapshot(1, upsert("a", int64(1), nil), upsert("b", int64(2), `{}`))
+
+	tx := r.begin()
+	r.write(tx, narrow, position(2, 0), upsert("a", int64(1), nil), upsert("c", int64(3), nil))
+	r.write(tx, &wide, position(2, 0), upsert("d", int64(4), "red", nil))
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	r.want(narrow, upsert("a", int64(1), nil), upsert("b", int64(2), `{}`))
+
+	tx = r.begin()
+	r.write(tx, narrow, position(2, 1), upsert("a", int64(1), nil), upsert("c", int64(3), nil))
+	r.stage(tx, position(2, 1))
+	tx = r.begin()
+	r.write(tx, narrow, position(2, 2), upsert("e", int64(5), nil))
+	r.write(tx, &wide, position(2, 2), upsert("d", int64(4), "red", nil))
+	r.write(tx, narrow, position(2, 2), upsert("f", int64(6), `{"x":1}`))
+	r.stage(tx, position(2, 2))
+	r.reopen() // with the narrow table
+	tx = r.begin()
+	r.write(tx, narrow, position(2, 3), upsert("g", int64(7), nil))
+	r.write(tx, &wider, position(2, 3), upsert("b", int64(2), "blue", "1st", `{}`))
+	r.wantCounts(r.publishSnapshot(tx, position(2, 4), everything), destination.Counts{New: 5, Changed: 1, Unchanged: 1})
+
+	r.tables = []*row.Table{&wider}
+	r.reopen()
+	rows := []line{
+		upsert("a", int64(1), nil, nil, nil),
+		upsert("b", int64(2), "blue", "1st", `{}`),
+		upsert("c", int64(3), nil, nil, nil),
+		upsert("d", int64(4), "red", nil, nil),
+		upsert("e", int64(5), nil, nil, nil),
+		upsert("f", int64(6), nil, nil, `{"x":1}`),
+		upsert("g", int64(7), nil, nil, nil),
+	}
+	r.want(&wider, rows...)
+	r.wantCounts(r.snapshot(3, rows...), destination.Counts{Unchanged: 7})
+
+	// In changes, of a table that nothing is published of yet.
+	fresh, freshWide := *narrow, wide
+	fresh.Name, freshWide.Name = "fresh", "fresh"
+	r.tables = []*row.Table{&fresh}
+	r.reopen()
+	tx = r.begin()
+	r.write(tx, &fresh, position(3, 3), upsert("a", int64(1), nil))
+	r.write(tx, &freshWide, position(3, 3), upsert("b", int64(2), "red", nil))
+	r.wantCounts(r.publishChanges(tx, position(3, 3)), destination.Counts{New: 2})
+	r.want(&freshWide, upsert("a", int64(1), nil, nil), upsert("b", int64(2), "red", nil))
+	r.wantCounts(r.changes(position(3, 4), upsert("b", int64(2), nil)), destination.Counts{Changed: 1})
+	r.want(&freshWide, upsert("a", int64(1), nil, nil), upsert("b", int64(2), nil, nil))
+}
+
+// testWider widens the types of columns, those of staged rows too.
+func testWider(t *testing.T, newPlace NewPlace) {
+	table := func(types ...row.Type) *row.Table {
+		t := &row.Table{Name: "widened", Keys: 1, ByName: true, Columns: []row.Column{{Name: "key", Type: row.String}}}
+		for i, typ := range types {
+			t.Columns = append(t.Columns, row.Column{Name: string(rune('a' + i)), Type: typ})
+		}
+		return t
+	}
+	before := table(row.Int, row.Int, row.Int, row.Double, row.UTCDateTime, row.Boolean, row.Decimal)
+	after := table(row.Double, row.Decimal, row.String, row.String, row.String, row.String, row.String)
+	was := func(key string) line {
+		return upsert(key, int64(1), int64(-2), int64(3), 2.5, micro(2026, 3, 29, 2, 30, 0, 120_000), int64(1), "1.5")
+	}
+	is := func(key string) line {
+		return upsert(key, 1.0, "-2", "3", "2.5", "2026-03-29T02:30:00.12Z", "true", "1.5")
+	}
+	r := start(t, newPlace, hard, before)
+	r.snapshot(1, was("a"), upsert("b", nil, nil, nil, nil, nil, nil, nil))
+	tx := r.begin()
+	r.write(tx, before, position(1, 2), was("c"))
+	r.stage(tx, position(1, 2))
+	r.tables = []*row.Table{after}
+	r.reopen()
+	r.wantCounts(r.changes(position(1, 3), is("d")), destination.Counts{New: 2})
+	r.want(after, is("a"), upsert("b", nil, nil, nil, nil, nil, nil, nil), is("c"), is("d"))
+	r.snapshot(2, is("a"), is("d"))
+	r.want(after, is("a"), is("d"))
+
+	err := r.d.Prepare(t.Context(), []*row.Table{before})
+	var refused *destination.SchemaError
+	if !errors.As(err, &refused) || refused.Table != "widened" || refused.Column != "a" {
+		t.Errorf("prepare the narrow table again: got %v, want a *destination.SchemaError of column a", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keylift/keylift/destination"
+	"github.com/keylift/keylift/row"
 )
 
 // A Place is where one destination keeps its rows: a file, a schema.
@@ -17,6 +18,8 @@ type Place struct {
 	Open func(t *testing.T) destination.Store
 	// System returns the system columns of the row of table whose key is key.
 	System func(t *testing.T, d destination.Store, table, key string) System
+	// Versions returns all versions of the rows of a table with History.
+	Versions func(t *testing.T, d destination.Store, table *row.Table) []Version
 }
 
 // A System is what the system columns of a row hold.
@@ -51,6 +54,11 @@ func Run(t *testing.T, newPlace NewPlace) {
 		{"table of an earlier run", testEarlierTable},
 		{"several batches", testManyRows},
 
+		{"several rows a key", testGroup},
+		{"marks", testMarks},
+		{"history", testHistory},
+		{"history later", testHistoryLater},
+
 		{"checkpoint", testCheckpoint},
 		{"stage is not visible", testStageInvisible},
 		{"resume after stage", testResume},
@@ -69,6 +77,8 @@ func Run(t *testing.T, newPlace NewPlace) {
 
 		{"prepare again", testPrepareAgain},
 		{"new column", testNewColumn},
+		{"new column in a batch", testNewColumnInBatch},
+		{"wider types", testWider},
 		{"refused tables", testRefused},
 
 		{"random operations", testRandom},

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"regexp"
 	"strconv"
@@ -27,6 +28,9 @@ type Options struct {
 	// MemoryBytes bounds DuckDB's buffers and the index of unchanged rows. The
 	// library itself takes about 200 MB more.
 	MemoryBytes int64
+	// Views makes views beside the tables; Log is told of those that cannot be made.
+	Views bool
+	Log   *slog.Logger // nil: nobody is
 	// ReadOnly opens an existing file for reading only: Status and Rows work.
 	ReadOnly bool
 }
@@ -47,8 +51,9 @@ type Destination struct {
 	// The generation of the rows staged, 0 if none are, and when its sync began.
 	known      bool // generation and started are read
 	generation int64
-	started    time.Time
-	published  int64 // the generation last published, 0 if unknown: its further rows are changes
+	started    time.Time // whole milliseconds, later than those before: versions start then
+	last       time.Time // the last of those moments
+	published  int64     // the generation last published, 0 if unknown: its further rows are changes
 }
 
 // Open opens or creates the file.

@@ -10,6 +10,7 @@ import (
 	"github.com/keylift/keylift/destination"
 	"github.com/keylift/keylift/destination/destinationtest"
 	"github.com/keylift/keylift/destination/duckdb"
+	"github.com/keylift/keylift/row"
 )
 
 func TestDestination(t *testing.T) {
@@ -29,6 +30,13 @@ func TestDestination(t *testing.T) {
 					t.Fatal(err)
 				}
 				return destinationtest.System{Deleted: deleted, Synced: synced}
+			},
+			Versions: func(t *testing.T, d destination.Store, table *row.Table) []destinationtest.Version {
+				versions, err := d.(*duckdb.Destination).Versions(t.Context(), table)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return versions
 			},
 		}
 	})

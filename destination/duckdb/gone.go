@@ -23,7 +23,7 @@ func (p *publication) findGone(ctx context.Context) (bool, error) {
 		}
 		unmet = !sure || p.known.unmet > 0
 	}
-	if !unmet && !t.deletes {
+	if !unmet && !t.deletes && p.cut == 0 {
 		return false, nil
 	}
 	if unmet {
@@ -33,14 +33,17 @@ func (p *publication) findGone(ctx context.Context) (bool, error) {
 	} else if err := d.conn.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_gone (id BIGINT)"); err != nil {
 		return false, err
 	}
-	staged := "SELECT t.rowid FROM " + p.table() + " t JOIN " + p.stage() + " s ON " + sameKey(t.Table, "s", "t")
+	staged := "SELECT t.rowid FROM " + p.table() + " t JOIN " + p.stage() + " s ON " + joins(t.Table)
 	if !sure && t.staged {
 		if err := d.conn.exec(ctx, "DELETE FROM temp._keylift_gone WHERE id IN ("+staged+")"); err != nil {
 			return false, err
 		}
 	}
+	if t.marked {
+		return true, p.findMarked(ctx)
+	}
 	if t.deletes {
-		return true, d.conn.exec(ctx, "INSERT INTO temp._keylift_gone "+staged+" WHERE s."+deletedColumn+" AND NOT t."+deletedColumn)
+		return true, d.conn.exec(ctx, "INSERT INTO temp._keylift_gone "+staged+" WHERE s."+deletedColumn+" AND "+live(t.Table, "t."))
 	}
 	return true, nil
 }
@@ -53,7 +56,7 @@ func (p *publication) sure(ctx context.Context) (_ bool, err error) {
 		return false, nil
 	}
 	if t.staged && (t.deletes || t.kept) {
-		p.matched, err = p.d.count(ctx, "SELECT count(*) FROM "+p.stage()+" s JOIN "+p.table()+" t ON "+sameKey(t.Table, "s", "t")+" WHERE NOT t."+deletedColumn)
+		p.matched, err = p.d.count(ctx, "SELECT count(*) FROM "+p.stage()+" s JOIN "+p.table()+" t ON "+joins(t.Table)+" WHERE "+live(t.Table, "t."))
 	}
 	return p.matched == p.known.staged, err
 }
@@ -66,7 +69,7 @@ func (p *publication) findUnmet(ctx context.Context, sure bool) error {
 		met |= isStaged | isKept
 	}
 	r := newRowReader(p.t.Table, func(c int) bool { return c < p.t.Keys || p.t.Columns[c].InScope }, "rowid")
-	return p.d.listRows(ctx, "_keylift_gone", p.t.Name, "NOT "+deletedColumn, r, func(b *row.Batch, i int) bool {
+	return p.d.listRows(ctx, "_keylift_gone", p.t.Name, live(p.t.Table, ""), r, func(b *row.Batch, i int) bool {
 		return !p.t.index.find(b.HashKey(i)).is(met) && p.scope(b, i)
 	})
 }
@@ -76,6 +79,9 @@ func (p *publication) deleteGone(ctx context.Context) (err error) {
 	const gone = " WHERE rowid IN (SELECT id FROM temp._keylift_gone)"
 	if p.counts.Deleted, err = p.d.count(ctx, "SELECT count(*) FROM temp._keylift_gone"); err != nil || p.counts.Deleted == 0 {
 		return err
+	}
+	if p.t.History {
+		return p.end(ctx, deletedColumn+" = true, ", gone)
 	}
 	if p.d.o.Deletes == destination.HardDeletes {
 		p.replaced += p.counts.Deleted

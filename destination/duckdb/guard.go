@@ -34,7 +34,7 @@ const headerMagic = "DUCK"
 // process was killed that made it, and nothing is in it yet.
 func discardUnfinished(path string) (err error) {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() >= headerBytes {
-		return nil //nolint:nilerr // whoever opens it will say what is wrong
+		return nil // whoever opens it will say what is wrong
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

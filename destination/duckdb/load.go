@@ -36,7 +36,7 @@ func (d *Destination) load(ctx context.Context, t *preparedTable, snapshot bool)
 
 // loadIndex builds the index of t from its published rows.
 func (d *Destination) loadIndex(ctx context.Context, t *preparedTable) error {
-	published, err := d.count(ctx, "SELECT count(*) FROM "+d.name(t.Name)+" WHERE NOT "+deletedColumn)
+	published, err := d.count(ctx, "SELECT count(*) FROM "+d.name(t.Name)+" WHERE "+live(t.Table, ""))
 	var seen int64
 	if err == nil && t.noted {
 		seen, err = d.countSeen(ctx, t.Name)
@@ -113,7 +113,7 @@ func (d *Destination) loadPublished(ctx context.Context, t *preparedTable) error
 	r := newRowReader(t.Table, inContent(t.Table), hashColumn)
 	b := row.NewBatch(t.Table)
 	defer b.Release()
-	return d.scan(ctx, t.Name, "NOT "+deletedColumn, r, func(c *chunk) error {
+	return d.scan(ctx, t.Name, live(t.Table, ""), r, func(c *chunk) error {
 		r.appendTo(b, c)
 		hashes := values[uint64](&c.columns[len(r.read)], c.rows)
 		for i := range c.rows {
@@ -132,6 +132,14 @@ func (d *Destination) loadStaged(ctx context.Context, t *preparedTable) error {
 		r.appendTo(b, c)
 		hash, deleted := &c.columns[len(r.read)], &c.columns[len(r.read)+1]
 		for i := range c.rows {
+			if t.Group > 0 && deleted.isNull(i) {
+				t.mark(b.HashGroup(i), row.Keep)
+				continue
+			}
+			if t.Group > 0 && values[bool](deleted, c.rows)[i] {
+				t.mark(b.HashGroup(i), row.Delete)
+				continue
+			}
 			key := b.HashKey(i)
 			s := t.index.find(key)
 			if !t.tracked {

@@ -102,6 +102,7 @@ type publication struct {
 	matched  int64 // staged rows of keys that are published, see sure
 	rows     int64 // in the published table before
 	replaced int64 // of them rewritten or removed
+	cut      int64 // keys whose last mark is a Delete
 }
 
 func (p *publication) run(ctx context.Context) (err error) {
@@ -120,6 +121,11 @@ func (p *publication) run(ctx context.Context) (err error) {
 	}
 	p.known = t.index.outcome()
 	p.counts.Unchanged = p.known.unchanged
+	if t.marked {
+		if err := p.settle(ctx); err != nil {
+			return err
+		}
+	}
 	if len(t.repeated) > 0 {
 		if err := p.dropRepeated(ctx); err != nil {
 			return err
@@ -166,9 +172,17 @@ func (p *publication) merge(ctx context.Context) error {
 			columns[i] = quote(c.name)
 		}
 		list := strings.Join(columns, ", ")
-		err := p.d.execAll(ctx,
-			"DELETE FROM "+p.table()+" WHERE rowid IN (SELECT published FROM temp._keylift_delta WHERE published IS NOT NULL)",
-			"INSERT INTO "+p.table()+" ("+list+") SELECT "+list+" FROM "+p.stage()+" WHERE rowid IN (SELECT staged FROM temp._keylift_delta)")
+		const replaced = " WHERE rowid IN (SELECT published FROM temp._keylift_delta WHERE published IS NOT NULL)"
+		var err error
+		if t.History {
+			err = p.end(ctx, "", replaced)
+		} else {
+			err = p.d.conn.exec(ctx, "DELETE FROM "+p.table()+replaced)
+		}
+		if err != nil {
+			return err
+		}
+		err = p.d.conn.exec(ctx, "INSERT INTO "+p.table()+" ("+list+") SELECT "+list+" FROM "+p.stage()+" WHERE rowid IN (SELECT staged FROM temp._keylift_delta)")
 		if err != nil {
 			return err
 		}
@@ -194,13 +208,16 @@ func (p *publication) findChanged(ctx context.Context) (err error) {
 		return err
 	}
 	err = d.conn.exec(ctx, "CREATE OR REPLACE TEMP TABLE _keylift_delta AS SELECT s.rowid AS staged, t.rowid AS published, coalesce(t."+deletedColumn+", true) AS new"+
-		" FROM "+p.stage()+" s LEFT JOIN "+p.table()+" t ON "+sameKey(t.Table, "s", "t")+
+		" FROM "+p.stage()+" s LEFT JOIN "+p.table()+" t ON "+joins(t.Table)+
 		" WHERE NOT s."+deletedColumn+" AND (t.rowid IS NULL OR t."+deletedColumn+" OR "+differs(t.Table)+")")
 	if err != nil {
 		return err
 	}
 	err = d.conn.query(ctx, "SELECT count(*) FILTER (new), count(*) FILTER (NOT new), count(published) FROM temp._keylift_delta", func(c *chunk) error {
-		p.counts.New, p.counts.Changed, p.replaced = c.int(0, 0), c.int(1, 0), c.int(2, 0)
+		p.counts.New, p.counts.Changed = c.int(0, 0), c.int(1, 0)
+		if !t.History {
+			p.replaced = c.int(2, 0)
+		}
 		return nil
 	})
 	p.counts.Unchanged += staged - p.counts.New - p.counts.Changed

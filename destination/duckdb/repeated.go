@@ -24,7 +24,7 @@ func (p *publication) dropRepeated(ctx context.Context) error {
 	)
 	return p.d.conn.exec(ctx, "DELETE FROM "+p.stage()+listed+" AND rowid NOT IN (SELECT CASE WHEN arg_max("+deleted+", rowid)"+
 		" THEN max(rowid) ELSE coalesce(max(rowid) FILTER ("+deleted+" IS NOT NULL), max(rowid)) END"+
-		" FROM "+p.stage()+listed+" GROUP BY "+keys(t.Table, "")+")")
+		" FROM "+p.stage()+listed+" GROUP BY "+firstColumns(t.Table, t.Keys)+")")
 }
 
 // listRows creates a temporary table that lists the IDs of the rows of a table

@@ -48,9 +48,13 @@ func newRowReader(t *row.Table, read func(c int) bool, others ...string) *rowRea
 		if !read(c) {
 			continue
 		}
-		names = append(names, quote(column.Name))
+		name := quote(column.Name)
+		if column.Type == row.Decimal {
+			name = "CASE WHEN typeof(" + name + ") = '" + textType + "' THEN CAST(" + name + " AS VARCHAR) ELSE " + decimalText(name) + " END"
+		}
+		names = append(names, name)
 		r.read = append(r.read, c)
-		r.wide = r.wide || c >= t.Keys && sqlType(column.Type) == "VARCHAR"
+		r.wide = r.wide || c >= t.Keys && sqlType(column.Type) == textType
 	}
 	r.columns = strings.Join(append(names, others...), ", ")
 	return r
@@ -102,7 +106,7 @@ var errStopped = errors.New("the caller stopped")
 func (d *Destination) Rows(ctx context.Context, t *row.Table) iter.Seq2[*row.Batch, error] {
 	return func(yield func(*row.Batch, error) bool) {
 		r := newRowReader(t, func(int) bool { return true })
-		err := d.scan(ctx, t.Name, "NOT "+deletedColumn, r, func(c *chunk) error {
+		err := d.scan(ctx, t.Name, live(t, ""), r, func(c *chunk) error {
 			b := row.NewBatch(t)
 			r.appendTo(b, c)
 			for range c.rows {

@@ -32,6 +32,12 @@ func (c column) definition() string {
 	return quote(c.name) + " " + c.sqlType
 }
 
+const (
+	textType      = "VARCHAR"
+	decimalType   = "DECIMAL(38,12)"
+	timestampType = "TIMESTAMP WITH TIME ZONE"
+)
+
 func sqlType(t row.Type) string {
 	switch t {
 	case row.Boolean:
@@ -40,12 +46,14 @@ func sqlType(t row.Type) string {
 		return "BIGINT"
 	case row.Double:
 		return "DOUBLE"
+	case row.Decimal:
+		return decimalType
 	case row.UTCDateTime:
-		return "TIMESTAMP WITH TIME ZONE"
+		return timestampType
 	}
-	// String; Decimal, whose precision only the source knows; and JSON, which stays
-	// the canonical text that it is: DuckDB's JSON functions take it all the same.
-	return "VARCHAR"
+	// String, and JSON, which stays the canonical text that it is: DuckDB's JSON
+	// functions take it all the same.
+	return textType
 }
 
 // wanted lists the columns that a published table of t has at the least.
@@ -54,43 +62,41 @@ func wanted(t *row.Table) []column {
 	for i, c := range t.Columns {
 		cols = append(cols, column{c.Name, sqlType(c.Type), i < t.Keys})
 	}
-	return append(cols,
-		column{name: syncedColumn, sqlType: "TIMESTAMP WITH TIME ZONE"},
+	cols = append(cols,
+		column{name: syncedColumn, sqlType: timestampType},
 		column{name: deletedColumn, sqlType: "BOOLEAN"},
 		column{name: hashColumn, sqlType: "UBIGINT"},
 	)
+	if t.History {
+		cols = append(cols, historyColumns...)
+	}
+	return cols
 }
 
-// Prepare creates the tables that are missing and adds columns that are missing.
+// Prepare creates the tables that are missing, and adds and widens columns.
 func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 	var todo []string
 	prepared := make(map[string]*preparedTable, len(tables))
 	names := make([]string, 0, len(tables))
 	for _, t := range tables {
-		have, err := d.columns(ctx, t.Name)
-		if err != nil {
-			return fmt.Errorf("read columns of table %q: %w", t.Name, err)
-		}
-		missing, err := missingColumns(t, have)
-		if err != nil {
-			return err
-		}
-		p := &preparedTable{Table: t, columns: append(have, missing...), salt: xxhash.Sum64String(t.Name)}
+		p := &preparedTable{Table: t, given: t, salt: xxhash.Sum64String(t.Name)}
 		if err := d.findStage(ctx, p); err != nil {
 			return fmt.Errorf("find what is staged of table %q: %w", t.Name, err)
 		}
-		if have == nil {
-			todo = append(todo, "CREATE TABLE "+d.name(t.Name)+" ("+definitions(missing)+")")
-		} else {
-			for _, c := range missing {
-				todo = append(todo, "ALTER TABLE "+d.name(t.Name)+" ADD COLUMN "+c.definition())
-				if p.staged {
-					todo = append(todo, "ALTER TABLE "+d.name(stageName(t.Name))+" ADD COLUMN "+c.definition())
-				}
-			}
+		statements, err := d.fit(ctx, p, t)
+		if err != nil {
+			return err
 		}
+		todo = append(todo, statements...)
 		prepared[t.Name] = p
 		names = append(names, t.Name)
+	}
+	for _, name := range names {
+		statements, err := d.viewsOf(ctx, prepared[name], prepared)
+		if err != nil {
+			return fmt.Errorf("find the views of table %q: %w", name, err)
+		}
+		todo = append(todo, statements...)
 	}
 	if err := d.inTransaction(ctx, todo); err != nil {
 		return fmt.Errorf("prepare tables: %w", err)
@@ -99,31 +105,86 @@ func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 	return nil
 }
 
-// missingColumns checks that have, the columns of an existing table, can take
-// the rows of t, and returns the columns to add.
-func missingColumns(t *row.Table, have []column) ([]column, error) {
-	var missing []column
+// fit returns the statements after which the table of p, and its stage, take rows of t.
+func (d *Destination) fit(ctx context.Context, p *preparedTable, t *row.Table) ([]string, error) {
+	have, err := d.columns(ctx, t.Name)
+	if err != nil {
+		return nil, fmt.Errorf("read columns of table %q: %w", t.Name, err)
+	}
+	missing, wider, err := differences(t, have)
+	if err != nil {
+		return nil, err
+	}
+	p.fits = append(p.fits, t)
+	p.columns = slices.Concat(have, missing)
+	if have == nil {
+		return []string{"CREATE TABLE " + d.name(t.Name) + " (" + definitions(missing) + ")"}, nil
+	}
+	var todo []string
+	tables := []string{d.name(t.Name)}
+	if p.staged {
+		tables = append(tables, d.name(stageName(t.Name)))
+	}
+	for _, table := range tables {
+		for _, c := range missing {
+			todo = append(todo, "ALTER TABLE "+table+" ADD COLUMN "+c.definition())
+			if c.name == activeColumn {
+				todo = append(todo, "UPDATE "+table+firstVersions)
+			}
+		}
+		for _, c := range wider {
+			todo = append(todo, "ALTER TABLE "+table+" ALTER COLUMN "+quote(c.name)+" SET DATA TYPE "+c.sqlType+" USING "+widened(c.name, c.was, c.sqlType))
+		}
+	}
+	for i := range p.columns {
+		for _, c := range wider {
+			if p.columns[i].name == c.name {
+				p.columns[i].sqlType = c.sqlType
+			}
+		}
+	}
+	return todo, nil
+}
+
+// A widerColumn is a column that gets another type.
+type widerColumn struct {
+	column
+	was string
+}
+
+// differences checks that have, the columns of an existing table, can take the rows
+// of t, and returns the columns to add and those to widen.
+func differences(t *row.Table, have []column) (missing []column, wider []widerColumn, err error) {
 	filled := make([]bool, len(have))
 	for i, c := range wanted(t) {
 		j := slices.IndexFunc(have, func(h column) bool { return strings.EqualFold(h.name, c.name) })
 		if j < 0 {
-			if have != nil && (c.notNull || i >= len(t.Columns)) {
-				return nil, &destination.SchemaError{Table: t.Name, Column: c.name, Want: c.definitionType()}
+			added := i < len(t.Columns) && !c.notNull || slices.Contains(historyColumns, c)
+			if have != nil && !added {
+				return nil, nil, &destination.SchemaError{Table: t.Name, Column: c.name, Want: c.definitionType()}
 			}
 			missing = append(missing, c)
 			continue
 		}
+		h := have[j]
 		filled[j] = true
-		if have[j].sqlType != c.sqlType || have[j].notNull != c.notNull {
-			return nil, &destination.SchemaError{Table: t.Name, Column: c.name, Have: have[j].definitionType(), Want: c.definitionType()}
+		switch {
+		case h.notNull == c.notNull && h.takes(c):
+		case h.notNull || c.notNull || !widens(h.sqlType, c.sqlType):
+			return nil, nil, &destination.SchemaError{Table: t.Name, Column: c.name, Have: h.definitionType(), Want: c.definitionType()}
+		default:
+			wider = append(wider, widerColumn{column{name: h.name, sqlType: c.sqlType}, h.sqlType})
 		}
 	}
 	for j, h := range have {
-		if h.notNull && !filled[j] {
-			return nil, &destination.SchemaError{Table: t.Name, Column: h.name, Have: h.definitionType()}
+		switch {
+		case h.notNull && !filled[j]:
+			return nil, nil, &destination.SchemaError{Table: t.Name, Column: h.name, Have: h.definitionType()}
+		case h.name == activeColumn && !t.History:
+			return nil, nil, &destination.SchemaError{Table: t.Name, Have: "history", Want: destination.NoHistory}
 		}
 	}
-	return missing, nil
+	return missing, wider, nil
 }
 
 // definitionType names a column's type and whether it is part of the key.
@@ -183,18 +244,23 @@ func definitions(cols []column) string {
 	return strings.Join(list, ", ")
 }
 
-// keys returns the quoted key columns of t, each behind prefix, separated by commas.
-func keys(t *row.Table, prefix string) string {
-	list := make([]string, t.Keys)
+// firstColumns returns the first n columns of t, quoted, separated by commas.
+func firstColumns(t *row.Table, n int) string {
+	list := make([]string, n)
 	for i := range list {
-		list[i] = prefix + quote(t.Columns[i].Name)
+		list[i] = quote(t.Columns[i].Name)
 	}
 	return strings.Join(list, ", ")
 }
 
 // sameKey returns the condition that rows a and b have the same key.
-func sameKey(t *row.Table, a, b string) string {
-	list := make([]string, t.Keys)
+func sameKey(t *row.Table, a, b string) string { return sameFirst(t, t.Keys, a, b) }
+
+// sameOwner returns the condition that rows a and b are of the same Redis key.
+func sameOwner(t *row.Table, a, b string) string { return sameFirst(t, t.Owner(), a, b) }
+
+func sameFirst(t *row.Table, n int, a, b string) string {
+	list := make([]string, n)
 	for i := range list {
 		c := quote(t.Columns[i].Name)
 		list[i] = a + "." + c + " = " + b + "." + c

@@ -10,10 +10,12 @@ import (
 
 // A preparedTable is one table and what is known of its staged rows.
 type preparedTable struct {
-	*row.Table
-	columns []column // of the published table, in its order
-	staged  bool     // the stage is there
-	noted   bool     // the table of seen keys is there
+	*row.Table              // of those that fit the one with the most columns
+	given      *row.Table   // to Prepare
+	fits       []*row.Table // whose columns are all there
+	columns    []column     // of the published table, in its order
+	staged     bool         // the stage is there
+	noted      bool         // the table of seen keys is there
 
 	index    *index              // nil until a snapshot needs it
 	tracked  bool                // of each staged row is known what track notes
@@ -22,6 +24,17 @@ type preparedTable struct {
 	repeated map[uint64]struct{} // hashes of keys that may have more than one staged row, see mostRepeated
 	kept     bool                // some staged rows mark keys set aside
 	deletes  bool                // some staged rows mark deletes
+	// In a table with a Group, see mark.
+	marked bool                // some staged rows are marks
+	cut    map[uint64]struct{} // hashes of keys with a staged Delete, up to mostRepeated
+}
+
+// forget forgets what is known of the staged rows.
+func (t *preparedTable) forget() {
+	*t = preparedTable{
+		Table: t.Table, given: t.given, fits: t.fits, columns: t.columns,
+		staged: t.staged, noted: t.noted, salt: t.salt,
+	}
 }
 
 // The stage of a table is a table beside it with the same columns, where
@@ -50,7 +63,10 @@ func (tx *tx) Write(ctx context.Context, b *row.Batch) error {
 	if err := tx.enter(ctx, b.After.Generation); err != nil {
 		return err
 	}
-	err := tx.d.load(ctx, t, tx.d.generation != tx.d.published)
+	err := tx.widen(ctx, t, b.Table)
+	if err == nil {
+		err = tx.d.load(ctx, t, tx.d.generation != tx.d.published)
+	}
 	if err == nil {
 		err = tx.write(ctx, t, b)
 	}
@@ -64,6 +80,11 @@ func (tx *tx) Write(ctx context.Context, b *row.Batch) error {
 func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 	tx.rows = tx.rows[:0]
 	for i, op := range b.Ops {
+		if t.Group > 0 && op != row.Upsert {
+			t.mark(b.HashGroup(i), op)
+			tx.rows = append(tx.rows, i)
+			continue
+		}
 		key := b.HashKey(i)
 		s := t.index.find(key)
 		var content uint64
@@ -74,7 +95,7 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 			}
 		case row.Upsert:
 			content = contentHash(b, i, b.Hash[i])
-			if s.is(isPublished) && s.holds(content) && !s.is(isKept) {
+			if s.is(isPublished) && s.holds(content) && !s.is(isKept) && !t.isCut(b, i) {
 				if !s.is(isStaged | isSeen) {
 					s.set(isSeen)
 					t.seen = binary.LittleEndian.AppendUint64(t.seen, key)
@@ -199,6 +220,7 @@ func (d *Destination) dropStage(ctx context.Context, t *preparedTable) error {
 			return err
 		}
 	}
-	*t = preparedTable{Table: t.Table, columns: t.columns, salt: t.salt}
+	t.staged, t.noted = false, false
+	t.forget()
 	return nil
 }

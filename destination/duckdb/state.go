@@ -3,6 +3,7 @@ package duckdb
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keylift/keylift/destination"
@@ -103,7 +104,12 @@ func (d *Destination) Status(ctx context.Context, sync string) (*destination.Sta
 }
 
 func (d *Destination) countRows(ctx context.Context, t *destination.TableStatus) error {
-	err := d.conn.query(ctx, "SELECT count(*) FILTER (NOT "+deletedColumn+"), count(*) FILTER ("+deletedColumn+") FROM "+d.name(t.Name),
+	columns, err := d.columns(ctx, t.Name)
+	if err != nil {
+		return err
+	}
+	of := &row.Table{Name: t.Name, History: slices.ContainsFunc(columns, func(c column) bool { return c.name == activeColumn })}
+	err = d.conn.query(ctx, "SELECT count(*) FILTER ("+live(of, "")+"), count(*) FILTER ("+deletedColumn+") FROM "+d.name(t.Name),
 		func(c *chunk) error {
 			t.Rows, t.Deleted = c.int(0, 0), c.int(1, 0)
 			return nil
@@ -111,7 +117,7 @@ func (d *Destination) countRows(ctx context.Context, t *destination.TableStatus)
 	if err != nil {
 		return err
 	}
-	p := preparedTable{Table: &row.Table{Name: t.Name}}
+	p := preparedTable{Table: of}
 	if err := d.findStage(ctx, &p); err != nil {
 		return err
 	}
@@ -148,7 +154,7 @@ func (d *Destination) Reset(ctx context.Context, sync string) error {
 		return fmt.Errorf("reset sync %q: %w", sync, err)
 	}
 	d.forget()
-	d.published = 0
+	d.published, d.last = 0, time.Time{}
 	for _, t := range d.tables {
 		t.staged, t.noted = false, false
 	}

@@ -18,6 +18,8 @@ type tx struct {
 	open map[*preparedTable]*stageAppender
 	rows []int // of the batch at hand that are staged
 	done bool  // committed or rolled back
+	// Tables have got columns by it.
+	widened bool
 }
 
 // Begin starts a transaction.
@@ -27,12 +29,9 @@ func (d *Destination) Begin(ctx context.Context, sync string) (destination.Tx, e
 		if err != nil {
 			return nil, err
 		}
-		if s != nil && !s.published {
-			d.generation, d.started = s.position.Generation, s.started
-		} else if s != nil {
-			d.published = s.position.Generation
+		if err := d.remember(ctx, s); err != nil {
+			return nil, err
 		}
-		d.known = true
 	}
 	if err := d.limitMemory(ctx, stagingMemory(d.o.MemoryBytes, d.indexBytes())); err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
@@ -41,6 +40,31 @@ func (d *Destination) Begin(ctx context.Context, sync string) (destination.Tx, e
 		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
 	return &tx{d: d, sync: sync, open: map[*preparedTable]*stageAppender{}}, nil
+}
+
+// remember takes over how far the sync has come.
+func (d *Destination) remember(ctx context.Context, s *syncRow) error {
+	switch {
+	case s == nil: // Reset may have forgotten it
+		for _, t := range d.tables {
+			if !t.History {
+				continue
+			}
+			last, err := d.count(ctx, "SELECT epoch_us(max("+startColumn+")) FROM "+d.name(t.Name))
+			if err != nil {
+				return fmt.Errorf("find the last version in table %q: %w", t.Name, err)
+			}
+			if last := moment(last); last.After(d.last) {
+				d.last = last
+			}
+		}
+	case s.published:
+		d.published, d.last = s.position.Generation, s.started
+	default:
+		d.generation, d.started, d.last = s.position.Generation, s.started, s.started
+	}
+	d.known = true
+	return nil
 }
 
 // enter makes sure that what is staged belongs to generation.
@@ -57,6 +81,10 @@ func (tx *tx) enter(ctx context.Context, generation int64) error {
 	}
 	d.staged, d.generation = nil, generation
 	d.started = time.Now().UTC().Truncate(time.Millisecond)
+	if next := d.last.Add(time.Millisecond); d.started.Before(next) {
+		d.started = next
+	}
+	d.last = d.started
 	return nil
 }
 
@@ -135,6 +163,11 @@ func (tx *tx) Rollback() error {
 			return fmt.Errorf("roll back: %w", err)
 		}
 	}
+	if tx.widened {
+		if err := tx.d.narrow(context.Background()); err != nil {
+			return fmt.Errorf("roll back: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -142,6 +175,6 @@ func (tx *tx) Rollback() error {
 func (d *Destination) forget() {
 	d.known, d.generation, d.started, d.staged = false, 0, time.Time{}, nil
 	for _, t := range d.tables {
-		*t = preparedTable{Table: t.Table, columns: t.columns, staged: t.staged, noted: t.noted, salt: t.salt}
+		t.forget()
 	}
 }

@@ -27,6 +27,7 @@ type Destination struct {
 	tables   map[string]*table             // by name
 	prepared map[string]bool               // names of the tables of this run
 	started  time.Time                     // of this run
+	moment   time.Time                     // of the last publication
 	staged   []change                      // committed, not visible, in the order written
 	staging  int64                         // generation of staged
 	tx       *tx                           // the open one, or nil
@@ -34,9 +35,11 @@ type Destination struct {
 
 // A table is what readers see.
 type table struct {
-	keys    int
-	columns []row.Column
-	rows    map[string]*record
+	keys, owner int // of the columns
+	history     bool
+	columns     []row.Column
+	rows        map[string]*record
+	ended       []version
 }
 
 // A record is one row; cells holds its values by column name, none for NULL.
@@ -45,15 +48,23 @@ type record struct {
 	hash    uint64
 	deleted bool
 	synced  time.Time
+	start   time.Time
+}
+
+// A version is what a row was.
+type version struct {
+	cells      map[string]any
+	start, end time.Time
+	deleted    bool
 }
 
 // A change is one row of a batch.
 type change struct {
-	table *row.Table
-	key   string
-	op    row.Op
-	cells map[string]any
-	hash  uint64
+	table      *row.Table
+	key, owner string
+	op         row.Op
+	cells      map[string]any
+	hash       uint64
 }
 
 // New returns an empty destination.
@@ -75,71 +86,6 @@ func (d *Destination) Close() error {
 // Checkpoint returns the last committed position of the sync.
 func (d *Destination) Checkpoint(ctx context.Context, sync string) (row.Position, error) {
 	return d.syncs[sync].Position, ctx.Err()
-}
-
-// Prepare creates tables and adds columns. It starts a run: rows written from
-// here on were synced at this time.
-func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	for _, t := range tables {
-		if have := d.tables[t.Name]; have != nil {
-			if err := have.fits(t); err != nil {
-				return err
-			}
-		}
-	}
-	clear(d.prepared)
-	for _, t := range tables {
-		have := d.tables[t.Name]
-		if have == nil {
-			have = &table{keys: t.Keys, rows: map[string]*record{}}
-			d.tables[t.Name] = have
-		}
-		for _, c := range t.Columns {
-			if have.column(c.Name) < 0 {
-				have.columns = append(have.columns, c)
-			}
-		}
-		d.prepared[t.Name] = true
-	}
-	d.started = time.Now()
-	return nil
-}
-
-// fits reports, by a *SchemaError, why rows of t cannot be kept in h.
-func (h *table) fits(t *row.Table) error {
-	for i, c := range t.Columns {
-		at := h.column(c.Name)
-		want := describe(c, i < t.Keys)
-		if at < 0 && i < t.Keys {
-			return &destination.SchemaError{Table: t.Name, Column: c.Name, Want: want}
-		}
-		if at < 0 {
-			continue
-		}
-		if have := describe(h.columns[at], at < h.keys); have != want {
-			return &destination.SchemaError{Table: t.Name, Column: c.Name, Have: have, Want: want}
-		}
-	}
-	for _, c := range h.columns[:h.keys] {
-		if t.Column(c.Name) < 0 {
-			return &destination.SchemaError{Table: t.Name, Column: c.Name, Have: describe(c, true)}
-		}
-	}
-	return nil
-}
-
-func (h *table) column(name string) int {
-	return slices.IndexFunc(h.columns, func(c row.Column) bool { return c.Name == name })
-}
-
-func describe(c row.Column, key bool) string {
-	if key {
-		return c.Type.String() + " in the key"
-	}
-	return c.Type.String()
 }
 
 // Begin starts a transaction.
@@ -186,14 +132,19 @@ func (d *Destination) Status(ctx context.Context, sync string) (*destination.Sta
 	if !ok || ctx.Err() != nil {
 		return &destination.Status{}, ctx.Err()
 	}
-	staged := newest(d.staged)
+	staged := pendingOf(d.staged)
 	for _, name := range slices.Sorted(maps.Keys(d.tables)) {
-		t := destination.TableStatus{Name: name, Staged: int64(len(staged[name]))}
+		t := destination.TableStatus{Name: name, Staged: staged[name].len()}
 		for _, r := range d.tables[name].rows {
 			if r.deleted {
 				t.Deleted++
 			} else {
 				t.Rows++
+			}
+		}
+		for _, v := range d.tables[name].ended {
+			if v.deleted {
+				t.Deleted++
 			}
 		}
 		s.Tables = append(s.Tables, t)
@@ -247,10 +198,10 @@ func cellsAt(b *row.Batch, i int) map[string]any {
 	return cells
 }
 
-// keyOf encodes the primary key of a row of t, each key differently.
-func keyOf(t *row.Table, cells map[string]any) string {
+// encode encodes the cells of some columns, different ones differently.
+func encode(columns []row.Column, cells map[string]any) string {
 	var key []byte
-	for _, c := range t.Columns[:t.Keys] {
+	for _, c := range columns {
 		key = fmt.Appendf(key, "%#v,", cells[c.Name])
 	}
 	return string(key)

@@ -18,6 +18,9 @@ func TestDestination(t *testing.T) {
 				deleted, synced := d.System(table, key)
 				return destinationtest.System{Deleted: deleted, Synced: synced}
 			},
+			Versions: func(_ *testing.T, _ destination.Store, table *row.Table) []destinationtest.Version {
+				return d.Versions(table)
+			},
 		}
 	})
 }
