@@ -162,6 +162,7 @@ var writeCases = []writeCase{
 	{"sort", "RPUSH a 2 1", "SORT a STORE b", "b"},
 	{"sort", "RPUSH a 2 1; SET b 1", "SORT a LIMIT 0 1 BY store GET get GET # ALPHA DESC STORE store", "store"},
 	{"sort", "SET b 1", "SORT a STORE b", "b"},
+	{"sort", "ZADD a 2 x 1 y", "SORT a ALPHA STORE b", "b"},
 
 	// Databases.
 	{"flushdb", "SET a 1", "FLUSHDB", "flush"},

@@ -220,9 +220,9 @@ func (s *stream) readTo(offset int64, f func(*Command)) {
 // A keyspace is all that a server holds, by database and key.
 type keyspace map[int]map[string]content
 
-// A content is a string or the sorted members of a set, marked as such, or else a
-// DUMP; and its expiry, 0 for none. (The order in which DUMP lists a set changes
-// when it is read.)
+// A content is a string, the sorted members of a set, or the members of a zset,
+// marked as such, or else a DUMP; and its expiry, 0 for none. (Reading changes what
+// DUMP says: the order of a set, and how a zset is encoded that SORT has read.)
 type content struct {
 	value   string
 	expires int64
@@ -260,11 +260,13 @@ func (k keyspace) readKey(c *client, database int, key string) {
 	c.do("PEXPIRETIME", key)
 	c.do("GET", key)
 	c.do("SMEMBERS", key)
+	c.do("ZRANGE", key, "0", "-1", "WITHSCORES")
 	replies, _ := c.do("EXEC").([]any)
 	dump, exists := replies[0].(string)
 	expires, _ := replies[1].(int64)
 	text, isText := replies[2].(string)
 	members, isSet := replies[3].([]any)
+	scored, isZset := replies[4].([]any)
 	switch expires = max(expires, 0); {
 	case !exists:
 		delete(k[database], key)
@@ -273,6 +275,8 @@ func (k keyspace) readKey(c *client, database int, key string) {
 	case isSet:
 		slices.SortFunc(members, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 		k.put(database, key, content{fmt.Sprintf("set: %q", members), expires})
+	case isZset:
+		k.put(database, key, content{fmt.Sprintf("zset: %q", scored), expires})
 	default:
 		k.put(database, key, content{dump, expires})
 	}
