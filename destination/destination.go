@@ -73,7 +73,7 @@ type Counts struct {
 	Unchanged int64
 	Deleted   int64
 	// Kept counts keys set aside: those whose row stays as it was and, in tables with
-	// a Group, those that a Keep was the last mark of.
+	// a Group and without Appends, those that a Keep was the last mark of.
 	Kept int64
 }
 

@@ -149,3 +149,24 @@ func testMarks(t *testing.T, newPlace NewPlace) {
 		}
 	}
 }
+
+// testAppends publishes what is new of a key whose rows are only added to: the others
+// stay, and the key is not counted as one set aside.
+func testAppends(t *testing.T, newPlace NewPlace) {
+	events := *ranks
+	events.Ranked, events.Appends = false, true
+	r := start(t, newPlace, hard, &events)
+	write := func(generation int64, lines ...line) {
+		t.Helper()
+		tx := r.begin()
+		r.write(tx, &events, position(generation, 1), lines...)
+		if n := r.publishSnapshot(tx, position(generation, 2), everything); n.Kept != 0 {
+			t.Errorf("kept %d, want 0", n.Kept)
+		}
+	}
+	write(1, keep("a"), score("a", "1", 1), score("a", "2", 2), keep("gone"), score("gone", "1", 1))
+	write(2, keep("a"), score("a", "2", 2.5), score("a", "3", 3))
+	r.want(&events, score("a", "1", 1), score("a", "2", 2.5), score("a", "3", 3))
+	write(3, score("a", "4", 4))
+	r.want(&events, score("a", "4", 4))
+}

@@ -123,7 +123,7 @@ func (m *model) publish(p row.Position, scope func(table *row.Table, cells []any
 			m.apply(table, key, l, &n)
 		}
 		for _, op := range c.marks {
-			if op == row.Keep {
+			if op == row.Keep && !table.Appends {
 				n.Kept++
 			}
 		}

@@ -56,6 +56,7 @@ func Run(t *testing.T, newPlace NewPlace) {
 
 		{"several rows a key", testGroup},
 		{"marks", testMarks},
+		{"rows that are added", testAppends},
 		{"history", testHistory},
 		{"history later", testHistoryLater},
 

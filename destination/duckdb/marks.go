@@ -45,7 +45,10 @@ func (p *publication) settle(ctx context.Context) error {
 		return err
 	}
 	err = p.d.conn.query(ctx, "SELECT count(*) FILTER (NOT gone), count(*) FILTER (gone) FROM temp._keylift_marks", func(c *chunk) error {
-		p.counts.Kept, p.cut = c.int(0, 0), c.int(1, 0)
+		if !t.Appends {
+			p.counts.Kept = c.int(0, 0)
+		}
+		p.cut = c.int(1, 0)
 		return nil
 	})
 	if err != nil || p.cut == 0 || t.index == nil {

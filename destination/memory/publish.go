@@ -11,6 +11,8 @@ import (
 type pending struct {
 	rows  map[string]change // by key
 	marks map[string]row.Op // the last of each Redis key, in tables with a Group
+	// Keeps are no keys set aside.
+	appends bool
 }
 
 func (p *pending) len() int64 {
@@ -28,7 +30,7 @@ func pendingOf(staged []change) map[string]*pending {
 	for i, c := range staged {
 		p := tables[c.table.Name]
 		if p == nil {
-			p = &pending{map[string]change{}, map[string]row.Op{}}
+			p = &pending{map[string]change{}, map[string]row.Op{}, c.table.Appends}
 			tables[c.table.Name] = p
 		}
 		if c.table.Group > 0 && c.op != row.Upsert {
@@ -68,7 +70,7 @@ func (d *Destination) publish(staged map[string]*pending, scope row.Scope) desti
 			d.apply(h, key, c, &n)
 		}
 		for _, op := range p.marks {
-			if op == row.Keep {
+			if op == row.Keep && !p.appends {
 				n.Kept++
 			}
 		}

@@ -25,6 +25,7 @@ type stream struct {
 	byName     map[string]*tableEncoder
 	tablesID   string // their fingerprint
 	generation int64  // of the rows sent; 0 before the first
+	goesOn     bool   // from a place of the last sync
 
 	checkpoints int64
 	setAside    int64 // keys of this generation
@@ -59,7 +60,7 @@ func (s *stream) Checkpoint(context.Context, string) (row.Position, error) {
 		s.log.Warn("the selected columns have changed since the last sync: a new snapshot starts")
 		return row.Position{Generation: p.Generation}, nil
 	}
-	s.generation = p.Generation
+	s.generation, s.goesOn = p.Generation, p.Token != ""
 	return p, nil
 }
 
@@ -85,7 +86,9 @@ func (s *stream) Write(_ context.Context, b *row.Batch) error {
 		typ := sdk.RecordType_UPSERT
 		switch op {
 		case row.Keep:
-			s.setAside++
+			if !b.Table.Appends {
+				s.setAside++
+			}
 			continue
 		case row.Delete:
 			typ = sdk.RecordType_DELETE
@@ -103,6 +106,9 @@ func (s *stream) startGeneration(generation int64) error {
 	}
 	s.generation, s.setAside = generation, 0
 	for _, e := range s.tables {
+		if e.table.Appends && s.goesOn {
+			continue // what was sent before is not sent again
+		}
 		if err := s.out.truncate(e); err != nil {
 			return fmt.Errorf("send records: %w", err)
 		}
