@@ -36,6 +36,9 @@ type Options struct {
 	// Later reports, by the name of a module's type, whether its keys are read in
 	// another way, so that they are no rows here; nil: none are.
 	Later func(kind string) bool
+	// Tail is told, of each stream and time series in a table that Appends, where it
+	// ends; nil: nobody is. Several goroutines may call it at a time.
+	Tail func(database int, key string, t table.Tail)
 }
 
 // Notices is told of what becomes of single keys. Several goroutines may call it
@@ -223,7 +226,7 @@ func (r *Reader) newDecoder() *decoder {
 	d := &decoder{r: r}
 	d.shaper.Shaper = r.options.Plan.NewShaper()
 	d.shaper.Spill(spillBytes, d.send)
-	d.shaper.notices = r.options.Notices
+	d.shaper.notices, d.shaper.tail = r.options.Notices, r.options.Tail
 	return d
 }
 
@@ -284,13 +287,15 @@ func (d *decoder) visitor(k *value.Key) value.Visitor {
 // A keyShaper shapes keys and gives notice of what cannot be in their rows.
 type keyShaper struct {
 	*table.Shaper
-	notices Notices
-	name    []byte
+	notices  Notices
+	tail     func(database int, key string, t table.Tail)
+	database int
+	name     []byte
 }
 
 // Begin begins the row of k.
 func (s *keyShaper) Begin(k value.Key) error {
-	s.name = k.Name
+	s.database, s.name = k.Database, k.Name
 	if k.Type == value.Module {
 		s.notices.Module(k.Module, string(k.Name))
 	}
@@ -302,6 +307,9 @@ func (s *keyShaper) End() error {
 	err := s.Shaper.End()
 	if err == nil && s.Oversized() {
 		s.notices.Oversized(string(s.name))
+	}
+	if t := s.Tail(); err == nil && s.tail != nil && t.Elements > 0 {
+		s.tail(s.database, string(s.name), t)
 	}
 	return err
 }

@@ -20,6 +20,8 @@ type elements struct {
 	own      int        // the column that tells elements apart
 	rest     int        // the first column behind the captures
 	position int64
+	tail     Tail
+	last     []byte // the fields of the entry written last
 }
 
 func newElements(h *sheet, s *Spec) *elements {
@@ -39,7 +41,7 @@ func (e *elements) Begin(k value.Key) error {
 		v.parse(e.captures()[i].format, e.name[s.Start:s.End])
 		e.cells = append(e.cells, v)
 	}
-	e.k, e.position, e.fresh = k, 0, true
+	e.k, e.position, e.fresh, e.tail = k, 0, true, Tail{}
 	e.k.Name = nil
 	return nil
 }
@@ -136,6 +138,8 @@ func (e *elements) Entry(id value.StreamID, fields [][]byte) error {
 			return err
 		}
 	}
+	e.reach(id)
+	e.last = appendEntry(e.last[:0], fields)
 	b := e.next()
 	start := len(b.Text)
 	b.Text = id.Append(b.Text)
@@ -158,6 +162,10 @@ func (e *elements) Entry(id value.StreamID, fields [][]byte) error {
 
 // Sample writes the row of a sample of a time series.
 func (e *elements) Sample(at time.Time, v float64) error {
+	e.reach(value.StreamID{Ms: uint64(max(at.UnixMilli(), 0))})
+	if at.After(lastTime) {
+		at = lastTime
+	}
 	b := e.next()
 	b.AppendInt(e.own, at.UnixMicro())
 	b.AppendFloat(e.rest, v)

@@ -150,8 +150,8 @@ func TestShaper_elements(t *testing.T) {
 		{value.SortedSet, func(v value.Visitor) error { return v.Scored([]byte("m"), 1.5) }, []string{"t upsert 3 k:x:7 m x 7 1.5"}},
 		{value.Stream, func(v value.Visitor) error {
 			return v.Entry(value.StreamID{Ms: 5000, Seq: 1}, [][]byte{[]byte("a"), []byte("1")})
-		}, []string{`t upsert 3 k:x:7 5000-1 x 7 1970-01-01T00:00:05Z {"a":"1"}`}},
-		{value.TimeSeries, func(v value.Visitor) error { return v.Sample(at, 2.5) }, []string{"t upsert 3 k:x:7 2030-01-02T03:04:05Z x 7 2.5"}},
+		}, []string{"t keep 3 k:x:7 - - - - -", `t upsert 3 k:x:7 5000-1 x 7 1970-01-01T00:00:05Z {"a":"1"}`}},
+		{value.TimeSeries, func(v value.Visitor) error { return v.Sample(at, 2.5) }, []string{"t keep 3 k:x:7 - - - -", "t upsert 3 k:x:7 2030-01-02T03:04:05Z x 7 2.5"}},
 	} {
 		t.Run(c.kind.String(), func(t *testing.T) {
 			s := newShaping(t, table.Options{Databases: true}, spec(t, "t", "k:{name}:{n:int}", table.Spec{Layout: table.Elements, Type: c.kind}))
@@ -186,6 +186,7 @@ func TestShaper_elements_streamFields(t *testing.T) {
 		return nil
 	})
 	s.want(
+		"events keep events:a - - - - - -",
 		`events upsert events:a 1000-0 a 1970-01-01T00:00:01Z 7 won {"at":"x"}`,
 		`events upsert events:a 1000-1 a 1970-01-01T00:00:01Z - - {"player":"nobody"}`,
 		`events upsert events:a 1000-2 a 1970-01-01T00:00:01Z - b [["what","a"],["what","b"]]`,
@@ -214,6 +215,70 @@ func TestShaper_changes(t *testing.T) {
 	s.want("boards delete board:a - - -", "profiles delete board:a - -", "delete board:a - - - - - -")
 	s.Keep(value.Key{Name: []byte("other")})
 	s.want("keep other - - - - - -")
+}
+
+// TestShaper_Tail: the entries of streams are added to those that were there, unless
+// the table is a mirror or the stream was made anew.
+func TestShaper_Tail(t *testing.T) {
+	entries := func(from, n uint64) func(v value.Visitor) error {
+		return func(v value.Visitor) error {
+			for i := range n {
+				if err := v.Entry(value.StreamID{Ms: from + i}, [][]byte{[]byte("a"), {'a' + byte(i)}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	streams := spec(t, "s", "s:{name}", table.Spec{Layout: table.Elements, Type: value.Stream})
+	mirrors := spec(t, "m", "m:{name}", table.Spec{Layout: table.Elements, Type: value.Stream, Mirror: true})
+	p := newPlan(t, table.Options{}, streams, mirrors)
+	for _, name := range []string{"s:a", "m:a", "s:", "x"} {
+		if got, want := p.Appends([]byte(name)), name == "s:a"; got != want {
+			t.Errorf("%s appends: %t", name, got)
+		}
+	}
+	for kind, s := range map[string]*shaping{"snapshot": {Shaper: p.NewShaper(), t: t}, "changes": {Shaper: p.NewChangesShaper(), t: t}} {
+		t.Run(kind, func(t *testing.T) {
+			changes := kind == "changes"
+			var gone, mirrored []string
+			if changes {
+				gone, mirrored = []string{"s delete s:a - - - -"}, []string{"m delete m:a - - - -"}
+			}
+			row := func(table string, ms string, a string) string {
+				return table + " upsert " + table + ":a " + ms + "-0 a 1970-01-01T00:00:00.00" + ms + `Z {"a":"` + a + `"}`
+			}
+			others := func(want ...string) []string {
+				if changes {
+					want = append(want, "delete s:a - - - - - -")
+				}
+				return want
+			}
+			s.put(key("s:a", value.Stream), entries(3, 2))
+			want := table.Tail{First: value.StreamID{Ms: 3}, Last: value.StreamID{Ms: 4}, Check: table.EntryCheck([][]byte{[]byte("a"), []byte("b")}), Elements: 2}
+			if got := s.Tail(); got != want {
+				t.Errorf("tail %+v, want %+v", got, want)
+			}
+			s.want(others("s keep s:a - - - -", row("s", "3", "a"), row("s", "4", "b"))...)
+			s.Replace()
+			s.put(key("s:a", value.Stream), entries(1, 1))
+			s.want(others(append(gone, row("s", "1", "a"))...)...)
+			s.put(key("s:a", value.Stream), entries(1, 0))
+			if got := s.Tail(); got != (table.Tail{}) {
+				t.Errorf("tail %+v of nothing", got)
+			}
+			s.want(others("s keep s:a - - - -")...)
+			s.put(key("m:a", value.Stream), entries(5, 1))
+			if got := s.Tail(); got != (table.Tail{}) {
+				t.Errorf("tail %+v of a mirror", got)
+			}
+			mirrored = append(mirrored, row("m", "5", "a"))
+			if changes {
+				mirrored = append(mirrored, "delete m:a - - - - - -")
+			}
+			s.want(mirrored...)
+		})
+	}
 }
 
 // TestShaper_Spill: the rows of one key may be in several batches.

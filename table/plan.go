@@ -34,6 +34,8 @@ type Plan struct {
 	roots node                       // of the templates' prefixes
 	now   []atomic.Pointer[rowTable] // by spec, then the default table's
 	mu    sync.Mutex                 // held to change now
+
+	appends bool // a table does
 }
 
 // A rowTable is a table as it is now, and its fields. It is not changed.
@@ -69,6 +71,7 @@ func NewPlan(specs []Spec, o Options) (*Plan, error) {
 		names[strings.ToLower(s.Name)] = true
 		p.specs = append(p.specs, s)
 		p.roots.add(s.Template.prefix, i)
+		p.appends = p.appends || s.appends()
 	}
 	if o.Skip && len(specs) == 0 {
 		return nil, &SpecError{o.Default, fmt.Errorf("no table is left: without templates, unmatched keys need one")}
@@ -209,6 +212,23 @@ func (p *Plan) every(name []byte) []int {
 		all = append(all, i)
 	}
 	return all
+}
+
+// Appends reports whether a key of the name may be in a table whose rows are only
+// added to: so that of a stream or time series no more need be read than what came
+// behind its Tail.
+func (p *Plan) Appends(name []byte) bool {
+	if !p.appends {
+		return false
+	}
+	for _, i := range p.roots.find(name, nil) {
+		if s := &p.specs[i]; s.appends() {
+			if _, ok := s.Template.Match(name, nil); ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Reads reports whether a key of the name may be a row of any table.

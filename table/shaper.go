@@ -17,6 +17,8 @@ type Shaper struct {
 	layouts []layout // by table, nil where nothing was written yet
 	current layout   // of the key begun
 	over    bool     // the last key's value was too long
+	replace bool     // the rows of the next key replace all that were known
+	tail    Tail     // of the last key
 
 	spill      func(*row.Batch) error // nil: rows wait for Take
 	spillBytes int64
@@ -98,7 +100,9 @@ func (p *Plan) layout(i int) layout {
 // Begin starts the rows of k. It drops those of a key that was not finished.
 func (s *Shaper) Begin(k value.Key) error {
 	s.Abort()
-	s.over = false
+	s.over, s.tail = false, Tail{}
+	replace := s.replace
+	s.replace = false
 	s.route.find(s.plan, k.Name, k.Type)
 	if s.changes {
 		s.renew(k)
@@ -110,13 +114,24 @@ func (s *Shaper) Begin(k value.Key) error {
 	s.current = s.to(s.route.table)
 	h := s.current.of()
 	h.begin()
-	if s.changes && h.table.Group > 0 {
+	switch appends := h.table.Appends && !replace; {
+	case appends:
+		h.mark(k.Database, k.Name, row.Keep)
+	case s.changes && h.table.Group > 0:
 		h.mark(k.Database, k.Name, row.Delete)
 	}
 	h.pieces = s.route.pieces
 	s.spilling = s.spill != nil && h.table.Group > 0
 	return s.current.Begin(k)
 }
+
+// Replace says that the rows of the next key replace all that were known of it,
+// also in a table whose rows are otherwise only added to.
+func (s *Shaper) Replace() { s.replace = true }
+
+// Tail returns where the rows of the last key end, in a table that Appends; its
+// Elements are 0 if none were written.
+func (s *Shaper) Tail() Tail { return s.tail }
 
 // renew deletes the rows of k in the tables that it is not in, or no more.
 func (s *Shaper) renew(k value.Key) {
@@ -216,6 +231,9 @@ func (s *Shaper) overflow(err error) error {
 func (s *Shaper) End() error {
 	err := s.current.End()
 	s.over = s.over || s.current.of().over
+	if e, ok := s.current.(*elements); ok && e.table.Appends && !s.over {
+		s.tail = e.reached()
+	}
 	if err == nil {
 		s.current = nil
 	}

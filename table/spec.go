@@ -138,7 +138,7 @@ func (s *Spec) table(o Options, more []Field) (*row.Table, error) {
 		for _, c := range s.restOfElement() {
 			column(c, "the element's "+c.Name)
 		}
-		t.Ranked = s.Type == value.SortedSet
+		t.Ranked, t.Appends = s.Type == value.SortedSet, s.appends()
 	}
 	for _, fields := range [][]Field{s.Fields, more} {
 		for _, f := range fields {
@@ -149,6 +149,11 @@ func (s *Spec) table(o Options, more []Field) (*row.Table, error) {
 		column(row.Column{Name: extraColumn, Type: row.JSON}, "what has no column")
 	}
 	return t, wrong
+}
+
+// appends reports whether entries or samples stay that were trimmed.
+func (s *Spec) appends() bool {
+	return s.Layout == Elements && (s.Type == value.Stream || s.Type == value.TimeSeries) && !s.Mirror
 }
 
 // entryFields reports whether the fields of a stream's entries have columns.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -79,7 +80,7 @@ func (f *fetcher) readChunks(ctx context.Context, j *job) error {
 	if j.huge {
 		c.elements, c.most = 1, 1
 	}
-	if f.r.session.server.can.watch && (j.tries == 0 || j.tries < maxTries-1 && !hasCursor(kindOf(j.kind))) {
+	if f.r.session.server.can.watch && j.mark == nil && (j.tries == 0 || j.tries < maxTries-1 && !hasCursor(kindOf(j.kind))) {
 		if _, err := c.one(ctx, "WATCH", j.name); err != nil {
 			return err
 		}
@@ -115,11 +116,20 @@ func (c *chunker) readKey(ctx context.Context, j *job) error {
 		return err
 	}
 	f.noteModule(&k, j.kind)
+	var at resumption
+	if j.mark != nil && (k.Type == value.Stream || k.Type == value.TimeSeries) {
+		if at, err = c.resume(ctx, k.Type, j.mark); err != nil {
+			return err
+		}
+		if at.replace {
+			f.shaper.Replace()
+		}
+	}
 	k.Name = f.nameOf(j.name)
 	if err := f.shaper.Begin(k); err != nil {
 		return err
 	}
-	err = c.read(ctx, k.Type)
+	err = c.read(ctx, k.Type, at.from)
 	if errors.Is(err, resp.ErrTooLong) && c.elements == 1 {
 		// No cell takes a single element of this length.
 		f.shaper.Exceed()
@@ -131,7 +141,17 @@ func (c *chunker) readKey(ctx context.Context, j *job) error {
 	if err := c.confirm(ctx, j.kind); err != nil {
 		return err
 	}
-	return f.end(j, value.Unknown)
+	since := j.mark
+	if !at.behind {
+		since = nil
+	} else if now, err := c.resume(ctx, k.Type, j.mark); err != nil || now != at {
+		return cmp.Or(err, errChanged)
+	}
+	if err := f.end(j, value.Unknown); err != nil {
+		return err
+	}
+	f.noteTail(j.name, since)
+	return nil
 }
 
 // state returns the type and the expiry of the key; errNone if it is gone.
@@ -241,14 +261,15 @@ func (c *chunker) one(ctx context.Context, command ...string) (resp.Reply, error
 
 // read feeds the shaper chunk by chunk, until the end or until the value is too
 // long to be kept.
-func (c *chunker) read(ctx context.Context, kind value.Type) error {
+// Streams and time series are read from a place on.
+func (c *chunker) read(ctx context.Context, kind value.Type, from value.StreamID) error {
 	switch kind {
 	case value.String:
 		return c.readString(ctx)
 	case value.List:
 		return c.readList(ctx)
 	case value.Stream:
-		return c.readStream(ctx)
+		return c.readStream(ctx, from)
 	case value.SortedSet:
 		if c.watched {
 			return c.readRanks(ctx)
@@ -259,7 +280,7 @@ func (c *chunker) read(ctx context.Context, kind value.Type) error {
 	case value.JSON:
 		return c.readDocument(ctx)
 	case value.TimeSeries:
-		return c.readSamples(ctx, 0)
+		return c.readSamples(ctx, int64(from.Ms)) //nolint:gosec // a time
 	}
 	return nil // a module's
 }
@@ -349,8 +370,8 @@ func (c *chunker) readWindows(ctx context.Context, command func(from, to string)
 	return nil
 }
 
-func (c *chunker) readStream(ctx context.Context) error {
-	for from := (value.StreamID{}); !c.full(); {
+func (c *chunker) readStream(ctx context.Context, from value.StreamID) error {
+	for !c.full() {
 		n := c.elements
 		reply, err := c.one(ctx, "XRANGE", c.name, string(from.Append(nil)), "+", "COUNT", itoa(n))
 		if err != nil {

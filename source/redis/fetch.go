@@ -39,6 +39,7 @@ type job struct {
 	kind  string     // its type as TYPE tells it; empty: unknown
 	size  int64      // bytes it takes in the server; 0: unknown
 	tries int
+	mark  *mark // how far it was read before; nil: it is to be read whole
 }
 
 // maxTries is how often a key is read whose type keeps changing.
@@ -114,6 +115,12 @@ func (f *fetcher) read(ctx context.Context, p *page) error {
 func (f *fetcher) guess(key string) job {
 	can := &f.r.session.server.can
 	j := job{name: key, shape: foldShape(key)}
+	if f.r.plan.Appends([]byte(key)) {
+		if m, ok := f.r.marks.find(f.page.database, key); ok {
+			j.mark = &m
+			return j
+		}
+	}
 	j.guess = f.r.source.shapes.guess(j.shape)
 	switch {
 	case !f.r.filter.dataType(j.guess.String()):
@@ -137,6 +144,8 @@ func (f *fetcher) guess(key string) job {
 // push puts j into the queue of what it needs next.
 func (f *fetcher) push(j job) {
 	switch {
+	case j.mark != nil:
+		f.big = append(f.big, j)
 	case f.wantsType(&j), f.wantsSize(&j):
 		f.questions = append(f.questions, j)
 	case j.size > f.r.source.options.BigKeyBytes:

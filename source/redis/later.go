@@ -20,6 +20,7 @@ type later struct {
 	source     *Source
 	server     server
 	generation int64
+	marks      *marks
 	found      [2]atomic.Bool // by readLater
 	pass       *reader        // nil: between passes
 	offset     int64          // set at the end if anything was read
@@ -87,7 +88,7 @@ func (l *later) begin(ctx context.Context, t value.Type) error {
 		return l.source.node.outage(&replacedError{was: l.server.runID, is: is})
 	}
 	r := l.source.readerOf(ss)
-	r.filter.Types = []string{t.String()}
+	r.marks, r.filter.Types = l.marks, []string{t.String()}
 	_, byServer := r.serverType()
 	r.filtering = !byServer
 	if err := r.place(row.Position{Generation: l.generation - 1}); err != nil {

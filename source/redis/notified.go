@@ -100,6 +100,7 @@ func (r *notifiedReader) Next(ctx context.Context) (*row.Batch, error) {
 
 // repair starts the next snapshot.
 func (r *notifiedReader) repair(ctx context.Context) error {
+	r.at = r.changes.marks.into(r.at)
 	err := r.changes.Close()
 	r.changes = nil
 	if err != nil {
@@ -138,6 +139,9 @@ func (r *notifiedReader) readChanges(ctx context.Context) (*notifiedKeys, error)
 		return nil, err
 	}
 	k := &notifiedKeys{rereader: r.source.newRereader(ss, r.at.Generation), of: r}
+	if at, err := parsePosition(r.at.Token); err == nil {
+		k.marks.restore(at.Marks)
+	}
 	if err := k.begin(ctx, k.feed); err != nil {
 		ss.close()
 		return nil, err

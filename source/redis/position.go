@@ -18,6 +18,8 @@ type position struct {
 	Database  int    `json:"database"`         // being read
 	Cursor    uint64 `json:"cursor,string"`    // 0: at the start of the database
 	Done      bool   `json:"done,omitempty"`   // the snapshot is complete
+	// Marks say how far keys were read whose rows are only added to.
+	Marks map[string]mark `json:"marks,omitempty"`
 }
 
 const positionVersion = 1

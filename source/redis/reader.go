@@ -22,6 +22,7 @@ type reader struct {
 	session *session
 	plan    *table.Plan
 	filter  filter
+	marks   *marks
 	changes bool // what is read replaces what was known of its keys
 	notices *notices
 
@@ -47,8 +48,9 @@ type page struct {
 	keys     []string
 	after    row.Position // behind the page
 	closes   row.Boundary
-	turn     chan struct{}   // closed when Next has come to the page
-	batches  chan *row.Batch // filled and, when complete, closed by the worker that has the page
+	turn     chan struct{}         // closed when Next has come to the page
+	tails    map[string]table.Tail // of streams and time series; complete when the last batch is sent
+	batches  chan *row.Batch       // filled and, when complete, closed by the worker that has the page
 }
 
 // Memory: the batches that wait for Next share a budget of MemoryBytes, so that a
@@ -90,6 +92,7 @@ func (s *Source) readerOf(ss *session) *reader {
 		session:    ss,
 		plan:       s.plan,
 		filter:     s.filter,
+		marks:      newMarks(),
 		notices:    newNotices(s.options.Logger, s.options.LogKeys),
 		batchBytes: min(max(s.options.MemoryBytes/batchesOfMemory, minBatchBytes), maxBatchBytes),
 	}
@@ -132,7 +135,12 @@ func (r *reader) place(from row.Position) error {
 		}
 		if !p.Done {
 			r.generation, r.start = from.Generation, p
+			r.marks.restore(p.Marks)
+			r.start.Marks = nil
 			return p.check(sv.runID, o.fingerprint())
+		}
+		if p.check(sv.runID, o.fingerprint()) == nil {
+			r.marks.restore(p.Marks)
 		}
 	}
 	r.generation = from.Generation + 1
@@ -217,6 +225,13 @@ func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
 		case b, more := <-r.current.batches:
 			if more {
 				r.ahead.give(b.Bytes())
+				if b.Closes != row.None {
+					r.settle(r.current)
+					if b.Closes == row.Snapshot {
+						r.marks.forgetUnmet()
+					}
+					b.After = r.marks.into(b.After)
+				}
 				return b, nil
 			}
 			r.current = nil

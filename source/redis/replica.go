@@ -32,8 +32,9 @@ type replicaReader struct {
 
 	rows    *snapshot.Reader // nil: the snapshot is read, or there is none
 	later   *later           // what the snapshot cannot show
-	closed  bool             // the last batch has been returned
-	changes *changesReader   // nil: not begun
+	marks   *marks
+	closed  bool           // the last batch has been returned
+	changes *changesReader // nil: not begun
 }
 
 // A linkStart is a link that the server has let begin.
@@ -73,12 +74,14 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		source: s, link: l.link, runID: l.server.runID,
 		generation: from.Generation, history: l.start.ID,
 		from: replication.Position{Offset: l.start.Offset, Database: p.Database}, seen: p.Seen,
-		target: max(l.start.Offset, offsetOf(&l.server)),
+		target: max(l.start.Offset, offsetOf(&l.server)), marks: newMarks(),
 	}
 	if l.start.Full {
 		r.generation, r.from.Database, r.seen = from.Generation+1, 0, 0 // the server selects one before the first command
-		r.later = &later{source: s, server: l.server, generation: r.generation}
+		r.later = &later{source: s, server: l.server, generation: r.generation, marks: r.marks}
 		r.rows = s.readSnapshot(l, r.later)
+	} else {
+		r.marks.restore(p.Marks)
 	}
 	if !r.reached() {
 		r.receive()
@@ -143,6 +146,7 @@ func (s *Source) readSnapshot(l *linkStart, later *later) *snapshot.Reader {
 		Plan: s.plan, Filter: s.filter.Filter, Databases: databases,
 		Generation: later.generation, ReadAt: l.at, MemoryBytes: o.MemoryBytes,
 		Notices: source.NewNotices(o.Logger, o.LogKeys), Later: later.wants,
+		Tail: later.marks.note,
 	})
 }
 
@@ -206,7 +210,7 @@ func (r *replicaReader) Next(ctx context.Context) (*row.Batch, error) {
 func (r *replicaReader) endOfSnapshot() *row.Batch {
 	r.closed = true
 	b := row.NewBatch(r.source.plan.Tables()[0])
-	b.After, b.Closes, b.Scope = seenUpTo(r.seen, r.position(r.from)), row.Snapshot, r.source.scope()
+	b.After, b.Closes, b.Scope = r.marks.into(seenUpTo(r.seen, r.position(r.from))), row.Snapshot, r.source.scope()
 	return b
 }
 
@@ -284,6 +288,8 @@ type replicaPosition struct {
 	Seen     int64  `json:"seen"`     // offset as of which rows may be; 0: none is newer than Offset
 	Database int    `json:"database"` // selected there
 	Filter   string `json:"filter"`   // fingerprint of the settings
+	// Marks say how far keys were read whose rows are only added to.
+	Marks map[string]mark `json:"marks,omitempty"`
 }
 
 const modeReplica = "replica"

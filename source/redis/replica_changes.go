@@ -59,6 +59,7 @@ func (s *Source) newChangesReader(ctx context.Context, replica *replicaReader) (
 		window:  replication.NewWindow(commands, replica.from, windowBytes, s.keeps),
 		reached: make(chan struct{}), full: make(chan struct{}, 1),
 	}
+	c.marks = replica.marks
 	c.room = sync.NewCond(&c.mu)
 	if err := c.begin(ctx, c.listen, c.feed, c.interrupt); err != nil {
 		ss.close()

@@ -151,6 +151,7 @@ func (r *rereader) complete() error {
 	now := time.Now()
 	for i := range r.current.known {
 		k := &r.current.known[i]
+		r.marks.note(database, k.Key, table.Tail{})
 		left := k.ExpiresAt - now.Add(r.session.server.ahead).UnixMilli()
 		if k.Outcome == replication.Gone || k.ExpiresAt != 0 && left <= 0 || !r.source.filter.dataType(value.String.String()) {
 			r.shaper.Delete(database, []byte(k.Key))

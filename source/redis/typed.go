@@ -96,7 +96,11 @@ func (f *fetcher) takeTyped(j *job, k value.Key, reply resp.Reply) error {
 		}
 		return f.another(j, err)
 	}
-	return f.end(j, k.Type)
+	if err := f.end(j, k.Type); err != nil {
+		return err
+	}
+	f.noteTail(j.name, nil)
+	return nil
 }
 
 // feed gives the shaper a value in the form of a typed reply, and returns the
@@ -184,6 +188,11 @@ func eachPair(elements resp.Elements, take func(first, second []byte) error) (to
 // feedEntries gives the shaper the entries of an XRANGE reply. It returns the ID
 // of the last, their number and the bytes of their fields.
 func (f *fetcher) feedEntries(entries resp.Elements) (last value.StreamID, took, bytes int, err error) {
+	return eachEntry(entries, f.shaper.Entry)
+}
+
+// eachEntry gives the entries of an XRANGE reply to take.
+func eachEntry(entries resp.Elements, take func(value.StreamID, [][]byte) error) (last value.StreamID, took, bytes int, err error) {
 	var fields [][]byte
 	for ; entries.Len() > 0; took++ {
 		entry, err := entries.Next().Elements()
@@ -210,7 +219,7 @@ func (f *fetcher) feedEntries(entries resp.Elements) (last value.StreamID, took,
 		} else {
 			bytes += n
 		}
-		if err := f.shaper.Entry(last, fields); err != nil {
+		if err := take(last, fields); err != nil {
 			return last, took, bytes, err
 		}
 	}

@@ -166,6 +166,7 @@ func (f *fetcher) takeDump(j *job, k value.Key, payload []byte) error {
 		kind = value.Unknown // the next of its shape may be too long to be read by guess
 	}
 	f.r.source.shapes.learn(j.shape, kind)
+	f.noteTail(j.name, nil)
 	f.noteOversized(j)
 	return nil
 }
