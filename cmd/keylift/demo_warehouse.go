@@ -27,7 +27,7 @@ const demoMark = "_keylift_demo"
 func (w demoWarehouse) clear(ctx context.Context) error {
 	if _, err := os.Stat(w.path()); err == nil {
 		// Opening it as a destination says best why it cannot be opened.
-		dst, err := openDestination(ctx, w.cfg, true)
+		dst, err := lookIntoDestination(ctx, w.cfg)
 		if err != nil {
 			return err
 		}

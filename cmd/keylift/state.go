@@ -73,7 +73,12 @@ func (c *cli) withDestination(cmd *cobra.Command, readOnly bool, f func(*config.
 	if err != nil {
 		return err
 	}
-	dst, err := openDestination(cmd.Context(), cfg, readOnly)
+	var dst destination.Store
+	if readOnly {
+		dst, err = lookIntoDestination(cmd.Context(), cfg)
+	} else {
+		dst, err = openDestination(cmd.Context(), cfg, nil)
+	}
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (e lockedError) Unwrap() error { return e.error }
 // run opens the destination and brings it up to date. The summary is nil where that
 // did not begin.
 func (c *cli) run(ctx context.Context, cfg *config.Config, src source.Source, keys int64, log *slog.Logger, outages *engine.Backoff) (sum *engine.Summary, err error) {
-	dst, err := openDestination(ctx, cfg, false)
+	dst, err := openDestination(ctx, cfg, log)
 	if engine.Retryable(err) {
 		return nil, lockedError{err}
 	}

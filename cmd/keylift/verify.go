@@ -57,7 +57,7 @@ func (c *cli) verify(ctx context.Context, cfg *config.Config, log *slog.Logger, 
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	dst, err := openDestination(ctx, cfg, true)
+	dst, err := lookIntoDestination(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ type verification struct {
 	passes      uint64
 	print       func(what string, b *row.Batch, i int)
 
-	kept map[uint64]bool // Redis keys of which some rows could not be read
+	kept map[uint64]bool // Redis keys that may have more rows than are delivered
 
 	equal, differ, missing, extra, expired, unread int64
 }
@@ -260,7 +260,7 @@ func (v *verification) compare(ctx context.Context, pass uint64, rows map[uint64
 		for i, op := range b.Ops {
 			switch key := keyOf(b, i); {
 			case op == row.Keep && b.Table.Group > 0:
-				v.keep(ownerOf(b, i))
+				v.keep(b, i)
 			case key%v.passes == pass:
 				v.row(b, i, key, rows)
 			}
@@ -272,17 +272,20 @@ func (v *verification) compare(ctx context.Context, pass uint64, rows map[uint64
 	return scope, err
 }
 
-// keep notes a Redis key of which some rows could not be read.
-func (v *verification) keep(owner uint64) {
-	if !v.kept[owner] {
-		v.kept[owner] = true
+// keep notes a Redis key that may have more rows than are delivered: some could not
+// be read, or it was trimmed in a table whose rows are only added to.
+func (v *verification) keep(b *row.Batch, i int) {
+	owner := ownerOf(b, i)
+	if !v.kept[owner] && !b.Table.Appends {
 		v.unread++
 	}
+	v.kept[owner] = true
 }
 
 // keyOf and ownerOf return hashes of row i's primary key and of its Redis key, which
 // differ from table to table.
-func keyOf(b *row.Batch, i int) uint64   { return b.HashKey(i) ^ xxhash.Sum64String(b.Table.Name) }
+func keyOf(b *row.Batch, i int) uint64 { return b.HashKey(i) ^ xxhash.Sum64String(b.Table.Name) }
+
 func ownerOf(b *row.Batch, i int) uint64 { return b.HashGroup(i) ^ xxhash.Sum64String(b.Table.Name) }
 
 func (v *verification) row(b *row.Batch, i int, key uint64, rows map[uint64]held) {

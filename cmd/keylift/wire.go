@@ -22,16 +22,24 @@ func (c *cli) openSource(cfg *config.Config, log *slog.Logger) (source.Source, e
 	return wire.Source(cfg, log, c.logKeys)
 }
 
-// openDestination opens the destination that cfg describes.
-func openDestination(ctx context.Context, cfg *config.Config, readOnly bool) (destination.Store, error) {
+// openDestination opens the destination that cfg describes, to be written.
+func openDestination(ctx context.Context, cfg *config.Config, log *slog.Logger) (destination.Store, error) {
+	return destinationOf(ctx, cfg, duckdb.Options{Views: cfg.Views, Log: log})
+}
+
+// lookIntoDestination opens the destination that cfg describes, to be read.
+func lookIntoDestination(ctx context.Context, cfg *config.Config) (destination.Store, error) {
+	return destinationOf(ctx, cfg, duckdb.Options{ReadOnly: true})
+}
+
+func destinationOf(ctx context.Context, cfg *config.Config, o duckdb.Options) (destination.Store, error) {
 	deletes := destination.Deletes(cfg.Deletes)
 	if cfg.Destination.Kind == "memory" {
 		return memory.New(memory.Options{Deletes: deletes}), nil
 	}
-	return duckdb.Open(ctx, duckdb.Options{
-		Path: cfg.Destination.Path, Schema: cfg.DestinationSchema, Deletes: deletes,
-		MemoryBytes: cfg.MemoryLimit - cfg.MemoryLimit/wire.SourceShare - cfg.MemoryLimit/queueShare, ReadOnly: readOnly,
-	})
+	o.Path, o.Schema, o.Deletes = cfg.Destination.Path, cfg.DestinationSchema, deletes
+	o.MemoryBytes = cfg.MemoryLimit - cfg.MemoryLimit/wire.SourceShare - cfg.MemoryLimit/queueShare
+	return duckdb.Open(ctx, o)
 }
 
 // syncName names the sync in the destination: a schema holds one.
