@@ -113,6 +113,15 @@ func (r *run) leave() error {
 	return r.rollback()
 }
 
+// dropRest drops what was written behind the last checkpoint, if that is where the
+// reading goes on: a server that has taken over meanwhile may never have held it.
+func (r *run) dropRest() error {
+	if r.tx == nil || r.safe != r.sum.Position {
+		return nil
+	}
+	return r.rollback()
+}
+
 // fail drops the transaction after a call of it has failed with err. The position
 // may not move beyond what was committed before.
 func (r *run) fail(err error) error {

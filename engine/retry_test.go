@@ -57,6 +57,27 @@ func TestRun_retryTables(t *testing.T) {
 	})
 }
 
+// What was written behind the last checkpoint is dropped: a server that took over
+// meanwhile may never have held it.
+func TestRun_retryBehindCheckpoint(t *testing.T) {
+	d := memory.New(memory.Options{})
+	s := &script{server: "one", batches: keys(4, 5, "a")}
+	s.batches[1].closes = row.None
+	s.before = func(delivered int) error {
+		if delivered == 2 && len(s.opened) == 1 {
+			s.batches[1].rows = []string{"k5", "b"}
+			return outage{}
+		}
+		return nil
+	}
+	sum := run(t, options(s, d), nil)
+	if sum.Retries != 1 || sum.Counts != (destination.Counts{New: 16}) {
+		t.Errorf("got %+v", sum)
+	}
+	wantPosition(t, "opened again", s.opened[1], row.Position{Generation: 1, Token: "one 1"})
+	wantValues(t, d, s.batches)
+}
+
 // Rows of a snapshot without a checkpoint may be of another server by now: it is
 // given up.
 func TestRun_retryWithoutCheckpoint(t *testing.T) {

@@ -121,6 +121,9 @@ func (r *run) run(ctx context.Context) (err error) {
 			}
 		case Retryable(err):
 			r.sum.Retries++
+			if err := r.dropRest(); err != nil {
+				return err
+			}
 			if err := wait.Sleep(ctx, r.o.Logger, "reading", err); err != nil {
 				return err
 			}
