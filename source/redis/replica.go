@@ -66,9 +66,9 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		s.waiting = l
 		return nil, &source.PositionLostError{Reason: lostHistory(p, l.start)}
 	}
-	if !fresh && l.start.ID != p.History && p.Seen >= l.server.branched() {
+	if !fresh && l.start.ID != p.History && (p.Seen == anyOffset || p.Seen >= l.server.branched()) {
 		_ = l.link.Close()
-		return nil, &source.PositionLostError{Reason: "the server took over from another without its last writes, some of which had been read"}
+		return nil, &source.PositionLostError{Reason: "the server took over from another, perhaps without its last writes, of which some may have been read"}
 	}
 	r := &replicaReader{
 		source: s, link: l.link, runID: l.server.runID,
@@ -285,7 +285,7 @@ type replicaPosition struct {
 	Mode     string `json:"mode"`
 	History  string `json:"replid"`
 	Offset   int64  `json:"offset"`
-	Seen     int64  `json:"seen"`     // offset as of which rows may be; 0: none is newer than Offset
+	Seen     int64  `json:"seen"`     // offset as of which rows may be; 0: none is newer than Offset; or anyOffset
 	Database int    `json:"database"` // selected there
 	Filter   string `json:"filter"`   // fingerprint of the settings
 	// Marks say how far keys were read whose rows are only added to.
@@ -293,6 +293,9 @@ type replicaPosition struct {
 }
 
 const modeReplica = "replica"
+
+// anyOffset says of rows that they may be as of any offset of the history.
+const anyOffset = -1
 
 func (p replicaPosition) token() string {
 	text, err := json.Marshal(p)

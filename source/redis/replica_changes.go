@@ -35,6 +35,7 @@ type changesReader struct {
 	reached chan struct{} // closed when the target is, or the link is broken
 	broken  error         // why the link is; set before reached is closed
 	full    chan struct{} // receives when the window is
+	shown   bool          // rows were handed on since replica.seen was asked for
 }
 
 func (s *Source) newChangesReader(ctx context.Context, replica *replicaReader) (*changesReader, error) {
@@ -58,6 +59,7 @@ func (s *Source) newChangesReader(ctx context.Context, replica *replicaReader) (
 		rereader: s.newRereader(ss, replica.generation), replica: replica,
 		window:  replication.NewWindow(commands, replica.from, windowBytes, s.keeps),
 		reached: make(chan struct{}), full: make(chan struct{}, 1),
+		shown: replica.seen == anyOffset,
 	}
 	c.marks = replica.marks
 	c.room = sync.NewCond(&c.mu)
@@ -229,28 +231,45 @@ func (c *changesReader) Next(ctx context.Context) (*row.Batch, error) {
 	if errors.Is(err, io.EOF) && c.broken != nil {
 		return nil, c.source.node.readError(c.broken)
 	}
-	if err != nil || b.Closes == row.None {
-		return b, err
+	if err != nil {
+		return nil, err
 	}
-	if b.Len() > 0 {
-		now, err := c.session.offset(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			return nil, c.source.node.readError(err)
+	c.shown = c.shown || b.Len() > 0
+	switch b.Closes {
+	case row.None, row.Snapshot:
+	case row.Commit:
+		// Rows behind this place, which are read later, may be committed with it.
+		b.After = seenUpTo(anyOffset, b.After)
+	case row.Changes:
+		if err := c.ask(ctx); err != nil {
+			return nil, err
 		}
-		c.replica.seen = max(c.replica.seen, now)
+		b.After = seenUpTo(c.replica.seen, b.After)
 	}
-	b.After = seenUpTo(c.replica.seen, b.After)
 	return b, nil
 }
 
-// offset asks the server how far its history has come; 0: it does not tell.
+// ask asks the server as of which offset the rows that were handed on may be.
+func (c *changesReader) ask(ctx context.Context) error {
+	if !c.shown {
+		return nil
+	}
+	now, err := c.session.offset(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return c.source.node.readError(err)
+	}
+	c.replica.seen, c.shown = now, now == anyOffset
+	return nil
+}
+
+// offset asks the server how far its history has come; anyOffset: it does not tell.
 func (s *session) offset(ctx context.Context) (int64, error) {
 	reply, err := s.one(ctx, "INFO", "replication")
 	if _, refused := asReply(err); refused {
-		return 0, nil
+		return anyOffset, nil
 	}
 	if err != nil {
 		return 0, err
@@ -259,7 +278,10 @@ func (s *session) offset(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return offsetOf(&server{info: parseInfo(string(text))}), nil
+	if at := offsetOf(&server{info: parseInfo(string(text))}); at > 0 {
+		return at, nil
+	}
+	return anyOffset, nil
 }
 
 // commands asks the server which commands it has and where their keys are.
