@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 
@@ -14,14 +15,21 @@ import (
 // user's own, in the same file, and apart from them.
 const demoSchema = "demo"
 
+// demoTables is the configuration of the demo, and the file that it leaves.
+//
+//go:embed demo.yaml
+var demoTables string
+
 func newDemo(c *cli) *cobra.Command {
 	var destination string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Sync a small game world into warehouse.db, twice",
-		Long: `Start a Redis server of its own, fill it with a small game, sync it into a DuckDB
-file, play on, sync again and show what arrived. The server is gone afterwards; the
-tables stay in the schema demo of the file, which the next demo replaces.`,
+		Short: "Sync a small game world into warehouse.db as it goes on, and report",
+		Long: `Start a Redis server of its own, fill it with a small game, sync it into tables of a
+DuckDB file, play on and sync again, several times, and show what arrived. The server
+is gone afterwards. What stays is the schema demo of the file and, beside the file,
+keylift-demo.yaml, the configuration of the tables, and keylift-demo.html, a report.
+The next demo replaces all three.`,
 		Example: `  keylift demo
   keylift demo --destination game.db`,
 		Args: noArgs,
@@ -40,7 +48,7 @@ func (c *cli) demo(ctx context.Context, destination string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
-	cfg, err := config.Load(nil,
+	cfg, err := config.Load([]byte(demoTables),
 		config.Override{Key: "host", Value: server.host},
 		config.Override{Key: "port", Value: server.port},
 		config.Override{Key: "destination", Value: destination},

@@ -65,9 +65,9 @@ func (w demoWarehouse) open(use func(*sql.DB) error) error {
 }
 
 // query returns the column names and the rows of a query.
-func (w demoWarehouse) query(ctx context.Context, query string, args ...any) (names table.Row, found []table.Row, err error) {
+func (w demoWarehouse) query(ctx context.Context, query string) (names table.Row, found []table.Row, err error) {
 	err = w.open(func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, query, args...)
+		rows, err := db.QueryContext(ctx, query)
 		if err != nil {
 			return err
 		}
@@ -100,50 +100,57 @@ func (w demoWarehouse) query(ctx context.Context, query string, args ...any) (na
 	return names, found, err
 }
 
-// The queries of the demo.
+// The queries that the demo shows.
 const (
-	countsQuery = `SELECT data_type, count(*) AS keys, sum(size)::BIGINT AS size, count(expires_at) AS expiring
-FROM demo.redis_data WHERE NOT _keylift_deleted GROUP BY data_type ORDER BY keys DESC`
+	leadersQuery = `SELECT b.rank, p.name AS player, p.country, b.score
+FROM demo.leaderboards_ranked b
+JOIN demo.players p ON p.player_id = b.member::BIGINT AND p._keylift_active
+WHERE b.board = 'global' ORDER BY b.rank LIMIT 5`
 
-	leadersQuery = `SELECT p.value->>'name' AS player, p.value->>'country' AS country, (e->>1)::DOUBLE AS score
-FROM (SELECT unnest(value::JSON::JSON[]) AS e FROM demo.redis_data WHERE key = 'leaderboard:global')
-JOIN demo.redis_data p ON p.key = 'player:' || (e->>0)
-ORDER BY score DESC LIMIT 5`
-
-	goneQuery = `SELECT key, data_type, left(value, 48) AS value, _keylift_deleted
-FROM demo.redis_data WHERE _keylift_deleted ORDER BY key`
-
-	// What the last sync wrote.
-	writtenQuery = `SELECT key, _keylift_deleted FROM demo.redis_data
-WHERE _keylift_synced = (SELECT max(_keylift_synced) FROM demo.redis_data) ORDER BY key`
+	moversQuery = `WITH syncs AS (
+  SELECT unnest([min(valid_from), max(valid_from)]) AS moment FROM demo.leaderboards_history),
+boards AS (
+  SELECT moment, member, score, rank() OVER (PARTITION BY moment ORDER BY score DESC) AS rank
+  FROM syncs JOIN demo.leaderboards_history ON valid_from <= moment AND (is_current OR moment < valid_to)
+  WHERE board = 'global')
+SELECT p.name AS player, a.rank AS before, b.rank AS now, b.score - a.score AS points
+FROM boards a JOIN boards b ON a.member = b.member AND a.moment < b.moment
+JOIN demo.players p ON p.player_id = b.member::BIGINT AND p._keylift_active
+ORDER BY a.rank - b.rank DESC, now LIMIT 5`
 )
 
-// keys returns the keys in the warehouse.
-func (w demoWarehouse) keys(ctx context.Context) (map[string]bool, error) {
-	_, rows, err := w.query(ctx, "SELECT key FROM demo.redis_data")
-	keys := map[string]bool{}
-	for _, r := range rows {
-		keys[r[0].(string)] = true
-	}
-	return keys, err
+// A written counts the rows of a table, and what a sync did to it.
+type written struct {
+	Live                      int64 // now
+	Versions                  int64 // and rows that are marked deleted
+	Created, Changed, Deleted int64
 }
 
-// written returns what the last sync did to which keys, where before were the
-// keys of the warehouse before it.
-func (w demoWarehouse) written(ctx context.Context, before map[string]bool) (*outcome, error) {
-	_, rows, err := w.query(ctx, writtenQuery)
-	o := &outcome{}
-	for _, r := range rows {
-		switch key := r[0].(string); {
-		case r[1].(bool):
-			o.deleted = append(o.deleted, key)
-		case before[key]:
-			o.changed = append(o.changed, key)
-		default:
-			o.created = append(o.created, key)
+// written counts the rows of each table. Changed counts those that the last sync
+// wrote, also those that it created.
+func (w demoWarehouse) written(ctx context.Context) (map[string]written, error) {
+	var counts []string
+	for _, t := range w.cfg.Tables {
+		live := "NOT _keylift_deleted"
+		if t.History {
+			live = "_keylift_active"
 		}
+		counts = append(counts, countQuery(t.Name, live))
 	}
-	return o, err
+	counts = append(counts, countQuery(w.cfg.TableName, "NOT _keylift_deleted"))
+	_, rows, err := w.query(ctx, "WITH last AS (SELECT max(_keylift_synced) AS moment FROM demo.leaderboards)\n"+
+		strings.Join(counts, "\nUNION ALL "))
+	tables := map[string]written{}
+	for _, r := range rows {
+		tables[r[0].(string)] = written{Live: r[1].(int64), Versions: r[2].(int64), Changed: r[3].(int64), Deleted: r[4].(int64)}
+	}
+	return tables, err
+}
+
+// countQuery counts the rows of a table of which those are live that a condition holds for.
+func countQuery(table, live string) string {
+	return fmt.Sprintf(`SELECT '%[1]s', count(*) FILTER (%[2]s), count(*), count(*) FILTER (%[2]s AND _keylift_synced = moment),
+count(*) FILTER (_keylift_deleted AND _keylift_synced = moment) FROM demo.%[1]s, last`, table, live)
 }
 
 // oneLine writes a query in one line.
