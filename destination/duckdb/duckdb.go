@@ -188,9 +188,15 @@ func (d *Destination) name(table string) string {
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 // A lockedError says that another process has the file open, for now.
-type lockedError struct{ error }
+type lockedError struct {
+	error
+	holder int
+}
 
 func (lockedError) Retryable() bool { return true }
+
+// Holder returns the id of that process, 0 if it is not known.
+func (e lockedError) Holder() int { return e.holder }
 
 var lockHolder = regexp.MustCompile(`PID (\d+)`)
 
@@ -203,9 +209,10 @@ func openError(path string, err error) error {
 	switch {
 	case strings.Contains(text, "Could not set lock"):
 		if m := lockHolder.FindStringSubmatch(text); m != nil {
-			return lockedError{fmt.Errorf("open %s: process %s has the file open; close it there first", path, m[1])}
+			pid, _ := strconv.Atoi(m[1]) // digits
+			return lockedError{fmt.Errorf("open %s: process %d has the file open; close it there first", path, pid), pid}
 		}
-		return lockedError{fmt.Errorf("open %s: another process has the file open; close it there first", path)}
+		return lockedError{error: fmt.Errorf("open %s: another process has the file open; close it there first", path)}
 	case strings.Contains(text, "not a valid DuckDB database file"):
 		return fmt.Errorf("open %s: it is no DuckDB file; choose another destination", path)
 	}

@@ -39,8 +39,8 @@ func (p *publication) findGone(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	if t.marked {
-		return true, p.findMarked(ctx)
+	if p.cut > 0 {
+		return true, p.findCut(ctx)
 	}
 	if t.deletes {
 		return true, d.conn.exec(ctx, "INSERT INTO temp._keylift_gone "+staged+" WHERE s."+deletedColumn+" AND "+live(t.Table, "t."))
@@ -69,7 +69,11 @@ func (p *publication) findUnmet(ctx context.Context, sure bool) error {
 		met |= isStaged | isKept
 	}
 	r := newRowReader(p.t.Table, func(c int) bool { return c < p.t.Keys || p.t.Columns[c].InScope }, "rowid")
-	return p.d.listRows(ctx, "_keylift_gone", p.t.Name, live(p.t.Table, ""), r, func(b *row.Batch, i int) bool {
+	where := live(p.t.Table, "")
+	if p.t.marked {
+		where += " AND NOT EXISTS (SELECT 1 FROM temp._keylift_marks m WHERE " + sameRedisKey(p.t.Table, "m", quote(p.t.Name)) + ")"
+	}
+	return p.d.listRows(ctx, "_keylift_gone", p.t.Name, where, r, func(b *row.Batch, i int) bool {
 		return !p.t.index.find(b.HashKey(i)).is(met) && p.scope(b, i)
 	})
 }

@@ -20,7 +20,10 @@ const (
 // is published.
 func (d *Destination) load(ctx context.Context, t *preparedTable, snapshot bool) error {
 	build := snapshot && t.index == nil
-	if build {
+	if build && t.Appends {
+		// Most of what is published is not delivered again.
+		t.index = &index{slots: make([]slot, 1), full: true}
+	} else if build {
 		if err := d.loadIndex(ctx, t); err != nil {
 			return err
 		}
@@ -130,6 +133,9 @@ func (d *Destination) loadStaged(ctx context.Context, t *preparedTable) error {
 	defer b.Release()
 	return d.scan(ctx, stageName(t.Name), "true", r, func(c *chunk) error {
 		r.appendTo(b, c)
+		if t.run != nil {
+			t.run.at = -1
+		}
 		hash, deleted := &c.columns[len(r.read)], &c.columns[len(r.read)+1]
 		for i := range c.rows {
 			if t.Group > 0 && deleted.isNull(i) {
@@ -143,7 +149,7 @@ func (d *Destination) loadStaged(ctx context.Context, t *preparedTable) error {
 			key := b.HashKey(i)
 			s := t.index.find(key)
 			if !t.tracked {
-				d.track(t, key, s)
+				d.track(t, b, i, s)
 			}
 			switch {
 			case deleted.isNull(i):

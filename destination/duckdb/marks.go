@@ -39,7 +39,7 @@ func (p *publication) settle(ctx context.Context) error {
 	err := p.d.execAll(ctx,
 		"CREATE OR REPLACE TEMP TABLE _keylift_marks AS SELECT "+owner+", max(rowid) AS at, arg_max(coalesce("+deletedColumn+", false), rowid) AS gone FROM "+p.stage()+mark+" GROUP BY "+owner,
 		"DELETE FROM "+p.stage()+mark,
-		"DELETE FROM "+p.stage()+" WHERE rowid IN (SELECT s.rowid FROM "+p.stage()+" s JOIN temp._keylift_marks m ON "+sameOwner(t.Table, "s", "m")+" WHERE m.gone AND s.rowid < m.at)",
+		"DELETE FROM "+p.stage()+" WHERE rowid IN (SELECT s.rowid FROM "+p.stage()+" s JOIN temp._keylift_marks m ON "+sameRedisKey(t.Table, "s", "m")+" WHERE m.gone AND s.rowid < m.at)",
 	)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (p *publication) settle(ctx context.Context) error {
 	r := newRowReader(t.Table, func(c int) bool { return c < t.Keys })
 	b := row.NewBatch(t.Table)
 	defer b.Release()
-	return p.d.scan(ctx, t.Name, live(t.Table, "")+" AND rowid IN ("+p.rowsOfMarked("m.gone")+")", r, func(c *chunk) error {
+	return p.d.scan(ctx, t.Name, "rowid IN ("+p.rowsOfCut(live(t.Table, "t."))+")", r, func(c *chunk) error {
 		r.appendTo(b, c)
 		for i := range c.rows {
 			if s := t.index.find(b.HashKey(i)); s.is(isSeen) && !s.is(isStaged) {
@@ -70,17 +70,15 @@ func (p *publication) settle(ctx context.Context) error {
 	})
 }
 
-// rowsOfMarked selects the row IDs of published rows of keys with marks that meet a
-// condition.
-func (p *publication) rowsOfMarked(which string) string {
-	return "SELECT t.rowid FROM " + p.table() + " t JOIN temp._keylift_marks m ON " + sameOwner(p.t.Table, "t", "m") + " WHERE " + which
+// rowsOfCut selects the row IDs of published rows that meet a condition and are of keys
+// whose last mark is a Delete.
+func (p *publication) rowsOfCut(which string) string {
+	return "SELECT t.rowid FROM " + p.table() + " t JOIN temp._keylift_marks m ON " + sameRedisKey(p.t.Table, "t", "m") + " WHERE m.gone AND " + which
 }
 
-// findMarked does to the list of rows that are gone what the marks say.
-func (p *publication) findMarked(ctx context.Context) error {
-	if err := p.d.conn.exec(ctx, "DELETE FROM temp._keylift_gone WHERE id IN ("+p.rowsOfMarked("true")+")"); err != nil || p.cut == 0 {
-		return err
-	}
-	return p.d.conn.exec(ctx, "INSERT INTO temp._keylift_gone "+p.rowsOfMarked("m.gone AND "+live(p.t.Table, "t."))+
+// findCut adds to the list of rows that are gone those of keys whose last mark is a
+// Delete.
+func (p *publication) findCut(ctx context.Context) error {
+	return p.d.conn.exec(ctx, "INSERT INTO temp._keylift_gone "+p.rowsOfCut(live(p.t.Table, "t."))+
 		" AND NOT EXISTS (SELECT 1 FROM "+p.stage()+" s WHERE "+sameKey(p.t.Table, "s", "t")+")")
 }

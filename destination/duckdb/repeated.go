@@ -6,14 +6,152 @@ import (
 	"github.com/keylift/keylift/row"
 )
 
+// mostRepeated is how many keys with more than one staged row are told apart from
+// the others. With more than that, any may be one.
+const mostRepeated = 1 << 17
+
+// track notes whether row i of b, whose key has the slot s and which is staged next, is
+// one of several of its key. In a table with a Group it may note the Redis key instead.
+func (d *Destination) track(t *preparedTable, b *row.Batch, i int, s *slot) {
+	switch {
+	case len(t.repeated) > mostRepeated:
+	case s != nil:
+		if s.is(isStaged | isKept) {
+			t.repeat(b.HashKey(i))
+		}
+	case t.Group > 0:
+		d.trackElement(t, b, i)
+	default:
+		if key := b.HashKey(i); d.addStaged(t, key) {
+			t.repeat(key)
+		}
+	}
+}
+
+func (t *preparedTable) repeat(hash uint64) {
+	if t.repeated == nil {
+		t.repeated = map[uint64]struct{}{}
+	}
+	t.repeated[hash] = struct{}{}
+}
+
+// addStaged adds a hash to those that the filter knows, and reports whether it may have
+// been among them.
+func (d *Destination) addStaged(t *preparedTable, hash uint64) bool {
+	if d.staged == nil {
+		d.staged = newFilter(d.o.MemoryBytes)
+	}
+	return d.staged.add(hash ^ t.salt)
+}
+
+// An elementRun is the rows of one Redis key that are staged one after the other. Of
+// short runs the filter learns no more than the Redis key: should that come again, any of
+// its rows may be repeated.
+type elementRun struct {
+	owner uint64
+	at    int                 // where in the batch its last row is
+	again bool                // rows of it may be repeated, and that is noted
+	long  bool                // the filter knows all rows of it
+	slots []uint64            // otherwise the hashes of their keys, by open addressing; 0 where free
+	used  []uint16            // the places taken
+	longs map[uint64]struct{} // Redis keys that had such a run, mostRepeated at the most
+}
+
+const (
+	runSlots  = 1 << 12
+	mostInRun = runSlots / 2
+)
+
+// trackElement is track for rows of which the index knows nothing.
+func (d *Destination) trackElement(t *preparedTable, b *row.Batch, i int) {
+	if t.run == nil {
+		t.run = &elementRun{at: -1, slots: make([]uint64, runSlots), longs: map[uint64]struct{}{}}
+	}
+	r := t.run
+	if i == 0 || r.at != i-1 || !sameOwner(b, i) {
+		if owner := b.HashGroup(i); owner != r.owner {
+			d.beginRun(t, owner)
+		}
+	}
+	r.at = i
+	if r.again {
+		return
+	}
+	key := max(b.HashKey(i), 1)
+	if len(r.used) == mostInRun && !r.long {
+		r.long = true
+		if len(r.longs) < mostRepeated {
+			r.longs[r.owner] = struct{}{}
+		}
+		for _, at := range r.used {
+			d.addStaged(t, r.slots[at])
+		}
+	}
+	if r.long {
+		if d.addStaged(t, key) {
+			t.repeat(key)
+		}
+		return
+	}
+	if r.again = r.add(key); r.again {
+		t.repeat(r.owner)
+	}
+}
+
+// beginRun begins the run of another Redis key.
+func (d *Destination) beginRun(t *preparedTable, owner uint64) {
+	r := t.run
+	for _, at := range r.used {
+		r.slots[at] = 0
+	}
+	r.owner, r.used = owner, r.used[:0]
+	_, r.long = r.longs[owner]
+	r.again = d.addStaged(t, owner) && !r.long
+	if r.again {
+		t.repeat(owner)
+	}
+}
+
+// add adds a key and reports whether it is there already.
+func (r *elementRun) add(key uint64) bool {
+	for i := key % runSlots; ; i = (i + 1) % runSlots {
+		switch r.slots[i] {
+		case key:
+			return true
+		case 0:
+			r.slots[i] = key
+			r.used = append(r.used, uint16(i))
+			return false
+		}
+	}
+}
+
+// sameOwner reports whether row i and the one before it are of one Redis key and show
+// it at a glance, as rows do that share its text.
+func sameOwner(b *row.Batch, i int) bool {
+	for c := range b.Table.Owner() {
+		v := &b.Vectors[c]
+		if len(v.Spans) > i && v.Spans[i] != v.Spans[i-1] || len(v.Ints) > i && v.Ints[i] != v.Ints[i-1] || len(v.Floats) > i {
+			return false
+		}
+	}
+	return true
+}
+
 // dropRepeated leaves one row of each key in the stage: the last, but an Upsert
 // rather than a Keep. It looks at those keys alone that may have several.
 func (p *publication) dropRepeated(ctx context.Context) error {
 	t := p.t
 	r := newRowReader(t.Table, func(c int) bool { return c < t.Keys }, "rowid")
 	err := p.d.listRows(ctx, "_keylift_repeated", stageName(t.Name), "true", r, func(b *row.Batch, i int) bool {
+		if len(t.repeated) > mostRepeated {
+			return true
+		}
 		_, ok := t.repeated[b.HashKey(i)]
-		return ok || len(t.repeated) > mostRepeated
+		if t.Group > 0 && !ok {
+			_, ok = t.repeated[b.HashGroup(i)]
+		}
+		return ok
 	})
 	if err != nil {
 		return err

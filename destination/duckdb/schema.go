@@ -256,8 +256,8 @@ func firstColumns(t *row.Table, n int) string {
 // sameKey returns the condition that rows a and b have the same key.
 func sameKey(t *row.Table, a, b string) string { return sameFirst(t, t.Keys, a, b) }
 
-// sameOwner returns the condition that rows a and b are of the same Redis key.
-func sameOwner(t *row.Table, a, b string) string { return sameFirst(t, t.Owner(), a, b) }
+// sameRedisKey returns the condition that rows a and b are of the same Redis key.
+func sameRedisKey(t *row.Table, a, b string) string { return sameFirst(t, t.Owner(), a, b) }
 
 func sameFirst(t *row.Table, n int, a, b string) string {
 	list := make([]string, n)

@@ -21,7 +21,8 @@ type preparedTable struct {
 	tracked  bool                // of each staged row is known what track notes
 	salt     uint64              // for hashes of keys of several tables
 	seen     []byte              // hashes of keys found unchanged, that are not noted yet
-	repeated map[uint64]struct{} // hashes of keys that may have more than one staged row, see mostRepeated
+	repeated map[uint64]struct{} // hashes of keys that may have more than one staged row, see track
+	run      *elementRun         // in a table with a Group, of the Redis key staged last; nil before the first
 	kept     bool                // some staged rows mark keys set aside
 	deletes  bool                // some staged rows mark deletes
 	// In a table with a Group, see mark.
@@ -46,10 +47,6 @@ func stageName(table string) string { return "_keylift_stage_" + table }
 func seenName(table string) string { return "_keylift_seen_" + table }
 
 const hashBytes = 8
-
-// mostRepeated is how many keys with more than one staged row are told apart from
-// the others. With more than that, any may be one.
-const mostRepeated = 1 << 17
 
 // Write stages the rows of b that the published table does not hold already.
 func (tx *tx) Write(ctx context.Context, b *row.Batch) error {
@@ -79,6 +76,9 @@ func (tx *tx) Write(ctx context.Context, b *row.Batch) error {
 // write sorts out which rows are staged.
 func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 	tx.rows = tx.rows[:0]
+	if t.run != nil {
+		t.run.at = -1
+	}
 	for i, op := range b.Ops {
 		if t.Group > 0 && op != row.Upsert {
 			t.mark(b.HashGroup(i), op)
@@ -103,7 +103,7 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 				continue
 			}
 		}
-		tx.d.track(t, key, s)
+		tx.d.track(t, b, i, s)
 		if op == row.Keep {
 			t.keep(s)
 		} else {
@@ -135,29 +135,6 @@ func (t *preparedTable) stage(s *slot, content uint64) {
 func (t *preparedTable) keep(s *slot) {
 	t.kept = true
 	s.set(isKept)
-}
-
-// track notes whether the next staged row of a key, whose slot s is, is one of several.
-func (d *Destination) track(t *preparedTable, key uint64, s *slot) {
-	if len(t.repeated) > mostRepeated {
-		return
-	}
-	if s != nil {
-		if !s.is(isStaged | isKept) {
-			return
-		}
-	} else {
-		if d.staged == nil {
-			d.staged = newFilter(d.o.MemoryBytes)
-		}
-		if !d.staged.add(key ^ t.salt) {
-			return
-		}
-	}
-	if t.repeated == nil {
-		t.repeated = map[uint64]struct{}{}
-	}
-	t.repeated[key] = struct{}{}
 }
 
 // contentHash hashes all that makes row i changed: hash, which is its
