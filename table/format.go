@@ -86,8 +86,11 @@ func (v *cell) parse(f Format, b []byte) bool {
 		v.float = n
 		return err == nil && bytes.IndexByte(b, '_') < 0
 	case DecimalText:
-		v.text = b
-		return isDecimal(b)
+		if !isDecimal(b) {
+			return false
+		}
+		v.text = canonicalDecimal(b)
+		return true
 	case Timestamp:
 		at, err := time.Parse(time.RFC3339Nano, string(b))
 		return err == nil && v.at(at)
@@ -159,6 +162,24 @@ func isDecimal(b []byte) bool {
 		return false
 	}
 	return isDigits(before) && isDigits(behind)
+}
+
+// canonicalDecimal writes a decimal number, which b is, without zeros that say
+// nothing: equal numbers give equal texts.
+func canonicalDecimal(b []byte) []byte {
+	digits := bytes.TrimPrefix(b, []byte("-"))
+	if bytes.IndexByte(digits, '.') >= 0 {
+		digits = bytes.TrimSuffix(bytes.TrimRight(digits, "0"), []byte("."))
+	}
+	if rest := bytes.TrimLeft(digits, "0"); len(rest) == 0 || rest[0] == '.' {
+		digits = digits[len(digits)-len(rest)-1:]
+	} else {
+		digits = rest
+	}
+	if b[0] != '-' || string(digits) == "0" {
+		return digits
+	}
+	return append([]byte{'-'}, digits...)
 }
 
 func isDigits(b []byte) bool {

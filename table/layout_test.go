@@ -45,7 +45,7 @@ func TestShaper_columns(t *testing.T) {
 	s.put(key("player:8", value.Hash), hash("level", "twelve", "gold", "1e3", "vip", "2", "lastLogin", "soon", "born", "2001", "settings", "{", "rating", "fast", "z", "1", "a\x00", "2"))
 	s.put(key("player:9", value.Hash), hash("name", "\xff", "level", "1", "level", "2"))
 	s.want(
-		`players upsert player:7 7 Ada 12 2023-11-14T22:13:20.5Z g -12.50 1 1.25 2001-02-03T03:05:06Z {"a":"é","b":[1,2.0]} -`,
+		`players upsert player:7 7 Ada 12 2023-11-14T22:13:20.5Z g -12.5 1 1.25 2001-02-03T03:05:06Z {"a":"é","b":[1,2.0]} -`,
 		`players upsert player:8 8 - - - none - - - - - {"base64:YQA=":"2","born":"2001","gold":"1e3","lastLogin":"soon","level":"twelve","rating":"fast","settings":"{","vip":"2","z":"1"}`,
 		`players upsert player:9 9 base64:/w== 2 - none - - - - - -`,
 	)
