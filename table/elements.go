@@ -177,6 +177,8 @@ func (e *elements) Sample(at time.Time, v float64) error {
 // as they were.
 func (e *elements) exceed() { e.over = true }
 
+func (e *elements) repeats() bool { return true }
+
 // End says what is to be said of the whole key.
 func (e *elements) End() error {
 	if e.over {

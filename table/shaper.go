@@ -30,6 +30,7 @@ type layout interface {
 	value.Visitor
 	of() *sheet
 	exceed()
+	repeats() bool
 }
 
 // NewShaper returns a shaper of whole snapshots.
@@ -173,6 +174,10 @@ func (s *Shaper) Exceed() {
 	s.current.exceed()
 }
 
+// Repeats reports whether elements of the key that was begun may come more than
+// once: each is a row of its own.
+func (s *Shaper) Repeats() bool { return s.current != nil && s.current.repeats() }
+
 // Oversized reports whether the value of the last key was larger than one cell
 // may be, so that its row has NULL instead, or stays as it was.
 func (s *Shaper) Oversized() bool { return s.over || s.current != nil && s.current.of().over }
@@ -260,3 +265,5 @@ type nowhere struct {
 }
 
 func (nowhere) exceed() {}
+
+func (nowhere) repeats() bool { return true }

@@ -23,6 +23,9 @@ type sheet struct {
 // of returns h, from whatever holds one.
 func (h *sheet) of() *sheet { return h }
 
+// repeats reports that an element that comes twice would be there twice.
+func (h *sheet) repeats() bool { return false }
+
 // ready makes sure that there is a batch.
 func (h *sheet) ready() {
 	if h.batch == nil {

@@ -20,7 +20,8 @@ import (
 //
 // Memory is bounded by MaxValueBytes, a few times over for collections: their
 // elements wait to be sorted, and the names of those that a cursor yields are
-// remembered, because it may repeat them.
+// remembered, because it may repeat them. Where each element is a row, nothing of
+// it waits and nothing is remembered.
 const (
 	chunkBytes    = 512 << 10 // about what a chunk of a collection should hold
 	pieceBytes    = 1 << 20   // of a string
@@ -408,6 +409,7 @@ func (c *chunker) followCursor(ctx context.Context, kind value.Type) error {
 	case value.Set:
 		command = "SSCAN"
 	}
+	known := func(name []byte) bool { return !c.f.shaper.Repeats() && !c.seen.add(name) }
 	for cursor := uint64(0); !c.full(); {
 		reply, err := c.one(ctx, command, c.name, strconv.FormatUint(cursor, 10), "COUNT", itoa(c.elements))
 		if err != nil {
@@ -420,14 +422,14 @@ func (c *chunker) followCursor(ctx context.Context, kind value.Type) error {
 		var took, bytes int
 		if kind == value.Set {
 			took, bytes, err = each(found.elements, func(member []byte) error {
-				if !c.seen.add(member) {
+				if known(member) {
 					return nil
 				}
 				return c.f.shaper.Member(member)
 			})
 		} else {
 			took, bytes, err = eachPair(found.elements, func(name, val []byte) error {
-				if !c.seen.add(name) {
+				if known(name) {
 					return nil
 				}
 				return take(name, val)

@@ -192,3 +192,40 @@ func TestNotified_layouts(t *testing.T) {
 	w.add(DefaultTable, "end v string - 1")
 	w.check(t, d, false)
 }
+
+// The rows of a key of many elements are handed on while it is read, whatever its
+// type, in every way of reading.
+func TestReader_Next_spills(t *testing.T) {
+	const elements = 50_000
+	specs := []table.Spec{
+		tableOf(t, "zset:{name}", table.Spec{Name: "zsets", Layout: table.Elements, Type: value.SortedSet}),
+		tableOf(t, "set:{name}", table.Spec{Name: "sets", Layout: table.Elements, Type: value.Set}),
+	}
+	s := primary(t)
+	fill(t, clientOf(t, s), []string{"EVAL", `for i = 1, tonumber(ARGV[1]) do
+		redis.call("ZADD", "zset:many", i, "member:" .. i)
+		redis.call("SADD", "set:many", "member:" .. i)
+	end return 1`, "0", strconv.Itoa(elements)})
+	for name, change := range map[string]func(*Options){
+		"scan":      func(*Options) {},
+		"in chunks": func(o *Options) { o.BigKeyBytes = 1 << 20 },
+		"replica":   replica,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := openReader(t, sourceOf(t, s, withTables(true, specs...), change), row.Position{})
+			for rows, more := 0, true; more; {
+				b, err := r.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				rows += b.Len()
+				if b.Bytes() > 2*maxBatchBytes {
+					t.Errorf("a batch of %d bytes", b.Bytes())
+				}
+				if more = b.Closes != row.Snapshot; !more && rows != 2*elements {
+					t.Errorf("%d rows, want %d", rows, 2*elements)
+				}
+			}
+		})
+	}
+}
