@@ -13,6 +13,7 @@ import (
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/destination"
+	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
 )
 
@@ -20,27 +21,63 @@ func newStatus(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say how far the sync has come",
-		Long:  `Read the destination and say when it was last published, at which generation, and what its tables hold.`,
-		Args:  noArgs,
+		Long: `Read the destination and say when it was last published, at which generation, and what its tables hold.
+While a sync holds the destination, say how far that has come.`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withDestination(cmd, true, func(cfg *config.Config, dst destination.Store) error {
-				st, err := dst.Status(cmd.Context(), syncName(cfg))
-				if err != nil {
-					return err
-				}
-				c.printStatus(st)
-				return c.printLag(cmd.Context(), cfg, st)
-			})
+			cfg, err := c.load(config.LoadWithoutServer)
+			if err != nil {
+				return err
+			}
+			return c.status(cmd.Context(), cfg)
 		},
 	}
 	c.addConfigFlags(cmd)
 	return cmd
 }
 
-func (c *cli) printStatus(st *destination.Status) {
-	line := func(name, format string, args ...any) {
-		_, _ = fmt.Fprintf(c.stdout, "%-16s %s\n", name, fmt.Sprintf(format, args...))
+// status says how far the sync has come.
+func (c *cli) status(ctx context.Context, cfg *config.Config) (err error) {
+	dst, err := lookIntoDestination(ctx, cfg)
+	if h := holderOf(cfg, err); h != nil {
+		c.printHolder(h)
+		return c.printLag(ctx, cfg, h.Position, h.ReadAt)
 	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	st, err := dst.Status(ctx, syncName(cfg))
+	if err != nil {
+		return err
+	}
+	c.printStatus(st)
+	return c.printLag(ctx, cfg, st.Position, st.CheckpointAt)
+}
+
+// line prints what has a name.
+func (c *cli) line(name, format string, args ...any) {
+	_, _ = fmt.Fprintf(c.stdout, "%-16s %s\n", name, fmt.Sprintf(format, args...))
+}
+
+func (c *cli) printHolder(h *holder) {
+	switch {
+	case h.ReadAt.IsZero():
+		c.line("state", "process %d reads a snapshot; nothing of it is published yet", h.PID)
+	case h.Follows:
+		c.line("state", "process %d follows the server", h.PID)
+	default:
+		c.line("state", "process %d reads what changed", h.PID)
+	}
+	c.line("rows read", "%s; about %s keys are in the server", thousands(h.RowsRead), thousands(h.Keys))
+	if !h.ReadAt.IsZero() {
+		c.line("generation", "%d", h.Position.Generation)
+		c.line("published as of", "%s", stamp(h.ReadAt))
+	}
+}
+
+func (c *cli) printStatus(st *destination.Status) {
+	line := c.line
 	if st.CheckpointAt.IsZero() {
 		line("state", "nothing has been synced yet")
 		return
@@ -65,9 +102,9 @@ func (c *cli) printStatus(st *destination.Status) {
 	t.Render()
 }
 
-// printLag says how far the destination lies behind the server, where the server is
-// named and counts its changes.
-func (c *cli) printLag(ctx context.Context, cfg *config.Config, st *destination.Status) (err error) {
+// printLag says how far the server is ahead of a position, behind which all was read
+// at a time, where the server is named and counts its changes.
+func (c *cli) printLag(ctx context.Context, cfg *config.Config, position row.Position, at time.Time) (err error) {
 	if cfg.Host == "" && cfg.Socket == "" {
 		return nil
 	}
@@ -80,16 +117,16 @@ func (c *cli) printLag(ctx context.Context, cfg *config.Config, st *destination.
 	if !ok {
 		return nil
 	}
-	switch lag, err := follower.Lag(ctx, st.Position); {
+	switch lag, err := follower.Lag(ctx, position); {
 	case ctx.Err() != nil:
 		return errInterrupted
 	case err != nil:
-		_, _ = fmt.Fprintf(c.stdout, "%-16s not known: %v\n", "lag", err)
+		c.line("lag", "not known: %v", err)
 	case lag == source.NoLag:
 	case lag == 0:
-		_, _ = fmt.Fprintf(c.stdout, "%-16s none\n", "lag")
+		c.line("lag", "none")
 	default:
-		_, _ = fmt.Fprintf(c.stdout, "%-16s %s of changes, at most %s\n", "lag", bytesText(lag), max(time.Since(st.CheckpointAt), 0).Round(time.Second))
+		c.line("lag", "%s of changes, at most %s", bytesText(lag), max(time.Since(at), 0).Round(time.Second))
 	}
 	return nil
 }

@@ -106,6 +106,7 @@ func (c *cli) run(ctx context.Context, cfg *config.Config, src source.Source, ke
 		retryFor = forever
 	}
 	progress := &engine.Progress{}
+	defer tell(ctx, cfg, dst, progress, keys)()
 	stop := c.showProgress(ctx, progress, keys, src, log)
 	sum, err = engine.Run(ctx, engine.Options{
 		Sync: syncName(cfg), Source: src, Destination: dst,

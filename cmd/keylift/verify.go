@@ -59,7 +59,7 @@ func (c *cli) verify(ctx context.Context, cfg *config.Config, log *slog.Logger, 
 	defer func() { err = errors.Join(err, src.Close()) }()
 	dst, err := lookIntoDestination(ctx, cfg)
 	if err != nil {
-		return err
+		return heldError(cfg, err)
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
 	return c.compare(ctx, src, dst, cfg, limit)
