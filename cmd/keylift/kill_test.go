@@ -32,7 +32,8 @@ const (
 
 // TestKill kills keylift with SIGKILL at random instants of a sync, while keys of
 // all types change, connections break and the server restarts. In the end every row says
-// what the server says. KEYLIFT_SEED chooses another course.
+// what the server says. One lane has several tables, some with versions.
+// KEYLIFT_SEED chooses another course.
 func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: it takes half a minute")
@@ -52,6 +53,9 @@ func TestKill(t *testing.T) {
 			lanes.Go(func() {
 				t.Run(strconv.Itoa(n), func(t *testing.T) {
 					l := newKillLane(t, &total, rand.New(rand.NewPCG(seed, uint64(n))))
+					if n == killLanes-1 {
+						l.tables = []string{"--tables", killTables}
+					}
 					l.measure()
 					for round := range killRounds {
 						l.round(round + n)
@@ -96,6 +100,7 @@ type killLane struct {
 	proxy  *faultproxy.Proxy
 	writer *writer
 	file   string
+	tables []string               // the flag that names them; nil: one table
 	lasts  map[bool]time.Duration // a whole sync, by whether it is slowed
 
 	modified map[place]int64 // last_modified of the rows that lived when last compared
@@ -138,7 +143,8 @@ func (l *killLane) connect() {
 // round changes the world, kills some syncs, lets one end, and compares.
 func (l *killLane) round(round int) {
 	restart, write, cut := round%4 == 1, round%4 == 2, round%4 == 3
-	l.check(l.writer.change(l.t.Context(), l.random.IntN(2000)))
+	expiring := map[place]bool{}
+	l.change(2000, expiring)
 	for n := range 4 {
 		switch n {
 		case 1:
@@ -149,7 +155,7 @@ func (l *killLane) round(round int) {
 			l.killAtRandom(cut)
 		}
 		if write {
-			l.check(l.writer.change(l.t.Context(), l.random.IntN(300)))
+			l.change(300, expiring)
 		}
 	}
 	if restart {
@@ -170,7 +176,34 @@ func (l *killLane) round(round int) {
 	if write {
 		l.sync(false)
 	}
-	l.compare()
+	if l.tables == nil {
+		l.compare(l.ask())
+		return
+	}
+	l.compareTables(l.ask(), expiring)
+}
+
+// change makes up to most changes in every database, and notes which keys may expire,
+// where the tables do not say so.
+func (l *killLane) change(most int, expiring map[place]bool) {
+	l.t.Helper()
+	l.check(l.writer.change(l.t.Context(), l.random.IntN(most)))
+	if l.tables == nil {
+		return
+	}
+	for p, f := range l.ask() {
+		expiring[p] = expiring[p] || f.expires >= 0
+	}
+}
+
+// ask returns what the server says of every key.
+func (l *killLane) ask() map[place]fact {
+	l.t.Helper()
+	facts := map[place]fact{}
+	for _, p := range populations {
+		l.check(ask(l.t.Context(), l.writer.client, p.database, facts))
+	}
+	return facts
 }
 
 // measure syncs once slowly and once fast, to know how long that takes.
@@ -193,6 +226,7 @@ func (l *killLane) command(slow bool) *exec.Cmd {
 		"sync", "--host", host, "--port", port, "--database", "0,3", "--destination", l.file, "--verbose",
 		"--big-key-bytes", "8KiB", "--checkpoint-interval", "100", "--connect-timeout", "2m", "--read-timeout", "2m",
 	}
+	args = append(args, l.tables...)
 	l.proxy.Slow(0)
 	if slow {
 		l.proxy.Slow(slowBytes)
@@ -281,24 +315,27 @@ func (l *killLane) sync(cut bool) string {
 // keylift runs a command that must succeed.
 func (l *killLane) keylift(args ...string) string {
 	l.t.Helper()
-	host, port, err := net.SplitHostPort(l.server.Address())
-	l.check(err)
-	args = append(args, "--host", host, "--port", port, "--database", "0,3", "--destination", l.file, "--connect-timeout", "2m", "--read-timeout", "2m")
-	out, err := exec.CommandContext(l.t.Context(), "keylift", args...).CombinedOutput()
+	out, err := l.run(args...)
 	if err != nil {
 		l.t.Fatalf("keylift %s: %v\n%s", args[0], err, out)
 	}
-	return string(out)
+	return out
+}
+
+// run runs a command.
+func (l *killLane) run(args ...string) (string, error) {
+	l.t.Helper()
+	host, port, err := net.SplitHostPort(l.server.Address())
+	l.check(err)
+	args = append(args, "--host", host, "--port", port, "--database", "0,3", "--destination", l.file, "--connect-timeout", "2m", "--read-timeout", "2m")
+	out, err := exec.CommandContext(l.t.Context(), "keylift", append(args, l.tables...)...).CombinedOutput()
+	return string(out), err
 }
 
 // compare compares the warehouse with the server, by typed commands and by
 // keylift verify, and with what it was when last compared.
-func (l *killLane) compare() {
+func (l *killLane) compare(facts map[place]fact) {
 	l.t.Helper()
-	facts := map[place]fact{}
-	for _, p := range populations {
-		l.check(ask(l.t.Context(), l.writer.client, p.database, facts))
-	}
 	rows := rowsOf(l.t, l.file, "_keylift_deleted")
 	compareFacts(l.t, rows, facts)
 	for p, was := range l.modified {

@@ -28,9 +28,9 @@ func newVerify(c *cli) *cobra.Command {
 		Use:   "verify",
 		Short: "Compare the destination with the server, key by key",
 		Long: `Read the server and the destination again and compare every row of every table.
-Differing keys are printed. Rows whose expiry has passed since the sync are
-no difference. Keys that change while or since they were synced differ: verify a
-quiet server, or sync first.`,
+Differing keys are printed. Rows whose expiry has passed since the sync are no
+difference, where the table tells expiries. Keys that change while or since they
+were synced differ: verify a quiet server, or sync first.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.config()
