@@ -149,7 +149,7 @@ func (d *Destination) loadStaged(ctx context.Context, t *preparedTable) error {
 			key := b.HashKey(i)
 			s := t.index.find(key)
 			if !t.tracked {
-				d.track(t, b, i, s)
+				d.track(t, b, i, key, s)
 			}
 			switch {
 			case deleted.isNull(i):

@@ -10,21 +10,20 @@ import (
 // the others. With more than that, any may be one.
 const mostRepeated = 1 << 17
 
-// track notes whether row i of b, whose key has the slot s and which is staged next, is
-// one of several of its key. In a table with a Group it may note the Redis key instead.
-func (d *Destination) track(t *preparedTable, b *row.Batch, i int, s *slot) {
+// track notes whether row i of b, whose key has this hash and the slot s, and which is
+// staged next, is one of several of its key. In a table with a Group it may note the
+// Redis key instead.
+func (d *Destination) track(t *preparedTable, b *row.Batch, i int, key uint64, s *slot) {
 	switch {
 	case len(t.repeated) > mostRepeated:
 	case s != nil:
 		if s.is(isStaged | isKept) {
-			t.repeat(b.HashKey(i))
-		}
-	case t.Group > 0:
-		d.trackElement(t, b, i)
-	default:
-		if key := b.HashKey(i); d.addStaged(t, key) {
 			t.repeat(key)
 		}
+	case t.Group > 0:
+		d.trackElement(t, b, i, max(key, 1))
+	case d.addStaged(t, key):
+		t.repeat(key)
 	}
 }
 
@@ -63,7 +62,7 @@ const (
 )
 
 // trackElement is track for rows of which the index knows nothing.
-func (d *Destination) trackElement(t *preparedTable, b *row.Batch, i int) {
+func (d *Destination) trackElement(t *preparedTable, b *row.Batch, i int, key uint64) {
 	if t.run == nil {
 		t.run = &elementRun{at: -1, slots: make([]uint64, runSlots), longs: map[uint64]struct{}{}}
 	}
@@ -77,7 +76,6 @@ func (d *Destination) trackElement(t *preparedTable, b *row.Batch, i int) {
 	if r.again {
 		return
 	}
-	key := max(b.HashKey(i), 1)
 	if len(r.used) == mostInRun && !r.long {
 		r.long = true
 		if len(r.longs) < mostRepeated {

@@ -103,7 +103,7 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 				continue
 			}
 		}
-		tx.d.track(t, b, i, s)
+		tx.d.track(t, b, i, key, s)
 		if op == row.Keep {
 			t.keep(s)
 		} else {
