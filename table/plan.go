@@ -174,6 +174,10 @@ type route struct {
 // find finds the table of a key of type t.
 func (r *route) find(p *Plan, name []byte, t value.Type) {
 	r.pieces = r.pieces[:0]
+	if len(p.specs) == 0 {
+		r.table = p.unmatched()
+		return
+	}
 	r.found = p.roots.find(name, r.found[:0])
 	for _, i := range r.found {
 		s := &p.specs[i]

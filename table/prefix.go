@@ -53,6 +53,8 @@ func (n *node) find(name []byte, found []int) []int {
 		}
 		n = next
 	}
-	slices.Sort(found)
+	if len(found) > 1 {
+		slices.Sort(found)
+	}
 	return found
 }

@@ -411,7 +411,7 @@ func TestShaper_Take(t *testing.T) {
 }
 
 func BenchmarkShaper(b *testing.B) {
-	s := newPlan(b, table.Options{}).NewShaper()
+	s := newPlan(b, table.Options{MaxValueBytes: 100 << 20}).NewShaper()
 	fields := make([][]byte, 20)
 	for i := range fields {
 		fields[i] = fmt.Appendf(nil, "%c-field-of-%03d", 'a'+i*7%26, i)
