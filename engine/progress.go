@@ -23,7 +23,15 @@ type Publication struct {
 func (p *Progress) Published() *Publication { return p.published.Load() }
 
 func (p *Progress) add(b *row.Batch) {
-	p.rows.Add(int64(b.Len()))
+	rows := b.Len()
+	if b.Table.Group > 0 {
+		for _, op := range b.Ops {
+			if op != row.Upsert {
+				rows-- // it speaks of a key, whose rows are others
+			}
+		}
+	}
+	p.rows.Add(int64(rows))
 	p.bytes.Add(int64(len(b.Text)))
 }
 
