@@ -16,7 +16,7 @@ build: ## bin/keylift, and bin/server: the Fivetran connector, static and withou
 	go build -ldflags '-X main.version=$(VERSION)' -o bin/keylift ./cmd/keylift
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/server ./cmd/server
 
-demo: build ## a small game world in a real server, synced twice into warehouse.db
+demo: build ## a small game world in a real server, synced as it goes on into warehouse.db, with a report
 	@scripts/need redis-server || true
 	bin/keylift demo
 

@@ -18,10 +18,6 @@ var documented = regexp.MustCompile("(?s)```sql\n(.*?)```\n(?:```\n(.*?)```\n)?"
 
 // TestQueries runs the queries of the documentation against what the demo leaves.
 func TestQueries(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/queries.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "warehouse.db")
 	demo := exec.CommandContext(t.Context(), "keylift", "demo", "--destination", path)
 	if out, err := demo.CombinedOutput(); err != nil {
@@ -32,14 +28,24 @@ func TestQueries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	queries := documented.FindAllSubmatch(doc, -1)
-	if len(queries) != 14 {
-		t.Fatalf("%d queries are documented, want 14", len(queries))
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(t.Context(), "USE demo"); err != nil {
+		t.Fatal(err)
 	}
-	for _, q := range queries {
-		got := findings(t, db, string(q[1]))
-		if q[2] != nil && someTime(got) != someTime(string(q[2])) {
-			t.Errorf("%s\nfinds\n%s\nwant\n%s", q[1], got, q[2])
+	for file, count := range map[string]int{"README.md": 1, "docs/queries.md": 14} {
+		doc, err := os.ReadFile(filepath.Join("../..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		queries := documented.FindAllSubmatch(doc, -1)
+		if len(queries) != count {
+			t.Errorf("%d queries are documented in %s, want %d", len(queries), file, count)
+		}
+		for _, q := range queries {
+			got := findings(t, db, string(q[1]))
+			if q[2] != nil && someTime(got) != someTime(string(q[2])) {
+				t.Errorf("%s\nfinds\n%s\nwant\n%s", q[1], got, q[2])
+			}
 		}
 	}
 }
