@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"testing"
 
@@ -85,7 +86,7 @@ func newWorld() *world {
 
 // change changes a world: keys come and go, elements do, and types change.
 func (w *world) change() [][]string {
-	for name, rows := range map[string][]string{
+	maps.Copy(w.rows, map[string][]string{
 		"hashs":      {"hash:few e0000 few changed -", "hash:new f new v -"},
 		"lists":      {"list:few 0 few e0001", "list:few 1 few e0002", "list:few 2 few last"},
 		"sets":       {"set:few e0001 few", "set:few new few"},
@@ -93,9 +94,7 @@ func (w *world) change() [][]string {
 		"players":    {`player:2 2 Cyd 3 -`},
 		"names":      {"player:1 1 Ada string - 3"},
 		DefaultTable: {"hash:few2 v string - 1", `player:x {"a":"c"} hash - 1`, "hash:string w string - 1", `player:4 ["m"] set - 1`, `set:odd {"f":"v"} hash - 1`},
-	} {
-		w.rows[name] = rows
-	}
+	})
 	for i := range many {
 		e := fmt.Sprintf("e%04d", i)
 		if i != 5 {

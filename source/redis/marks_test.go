@@ -22,7 +22,7 @@ func TestMarks_streams(t *testing.T) {
 	rows := map[string][]string{}
 	for _, key := range []string{"s:added", "s:trimmed", "s:emptied", "s:all-trimmed", "s:deleted-last", "s:anew", "s:other", "s:restored", "s:type", "s:gone", "m:mirror"} {
 		var commands [][]string
-		commands, rows[key] = entries(key, n)
+		commands, rows[key] = entries(key)
 		fill(t, c, commands...)
 	}
 	streams := tableOf(t, "s:{name}", table.Spec{Name: "streams", Layout: table.Elements, Type: value.Stream})
@@ -79,7 +79,7 @@ func TestMarks_streams(t *testing.T) {
 		[]string{"XTRIM", "m:mirror", "MAXLEN", "1"},
 	)
 	// The same entries but the last.
-	commands, _ := entries("s:other", n)
+	commands, _ := entries("s:other")
 	commands[n-1][4] = "another"
 	fill(t, c, append([][]string{{"DEL", "s:other"}}, commands...)...)
 	for _, key := range []string{"s:added", "s:trimmed", "s:all-trimmed", "s:deleted-last"} {
@@ -114,7 +114,7 @@ func TestMarks_resumed(t *testing.T) {
 	fillStrings(t, c, 1000)
 	var want []string
 	for i := range 20 {
-		commands, rows := entries("x:"+strconv.Itoa(i), longTail)
+		commands, rows := entries("x:" + strconv.Itoa(i))
 		fill(t, c, commands...)
 		want = append(want, rows...)
 	}
@@ -169,7 +169,7 @@ func TestMarks_changes(t *testing.T) {
 	t.Run("replica", func(t *testing.T) {
 		s := primary(t)
 		c := clientOf(t, s)
-		commands, want := entries("s:a", longTail)
+		commands, want := entries("s:a")
 		fill(t, c, commands...)
 		d := &store{}
 		src := sourceOf(t, s, replica, withTables(false, streams))
@@ -193,7 +193,7 @@ func TestMarks_changes(t *testing.T) {
 	t.Run("notified", func(t *testing.T) {
 		s := notifying(t)
 		c := clientOf(t, s)
-		commands, want := entries("s:a", longTail)
+		commands, want := entries("s:a")
 		fill(t, c, append(commands, []string{"SET", "begun", "1"})...)
 		d := &store{}
 		r := openReader(t, sourceOf(t, s, notified, withTables(false, streams)), row.Position{})

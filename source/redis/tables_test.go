@@ -206,10 +206,10 @@ func withTables(skip bool, specs ...table.Spec) func(*Options) {
 	return func(o *Options) { o.Tables, o.SkipUnmatched = specs, skip }
 }
 
-// entries returns commands that add entries to a stream, the first at 10 s, and
-// their rows.
-func entries(key string, n int) (commands [][]string, rows []string) {
-	for i := 10_000; i < 10_000+n; i++ {
+// entries returns commands that add longTail entries to a stream, the first at 10 s,
+// and their rows.
+func entries(key string) (commands [][]string, rows []string) {
+	for i := 10_000; i < 10_000+longTail; i++ {
 		commands = append(commands, []string{"XADD", key, strconv.Itoa(i) + "-1", "n", strconv.Itoa(i)})
 		rows = append(rows, entryRow(key, i, strconv.Itoa(i)))
 	}
