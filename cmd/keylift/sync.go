@@ -99,7 +99,11 @@ func (c *cli) run(ctx context.Context, cfg *config.Config, src source.Source, ke
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, dst.Close()) }()
+	defer func() {
+		if closed := dst.Close(); !engine.DestinationFailed(err) {
+			err = errors.Join(err, closed) // otherwise it has said already what is wrong
+		}
+	}()
 
 	retryFor := cfg.RetryFor
 	if cfg.Follow {

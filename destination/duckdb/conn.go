@@ -138,5 +138,10 @@ func plain(text string) error {
 	if strings.HasPrefix(text, "Out of Memory Error") {
 		return fmt.Errorf("DuckDB has not enough memory; raise memory_limit (%s)", text)
 	}
+	for _, full := range []string{"No space left on device", "Disk quota exceeded", "File too large"} {
+		if strings.Contains(text, full) {
+			return fmt.Errorf("the disk is full; make room on it, and the sync goes on where it was (%s)", text)
+		}
+	}
 	return errors.New(text)
 }
