@@ -83,7 +83,7 @@ func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 		if err := d.findStage(ctx, p); err != nil {
 			return fmt.Errorf("find what is staged of table %q: %w", t.Name, err)
 		}
-		statements, err := d.fit(ctx, p, t)
+		statements, err := d.fit(ctx, p, t, p.staged)
 		if err != nil {
 			return err
 		}
@@ -105,8 +105,9 @@ func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 	return nil
 }
 
-// fit returns the statements after which the table of p, and its stage, take rows of t.
-func (d *Destination) fit(ctx context.Context, p *preparedTable, t *row.Table) ([]string, error) {
+// fit returns the statements after which the table of p, and its stage where that is
+// asked for, take rows of t.
+func (d *Destination) fit(ctx context.Context, p *preparedTable, t *row.Table, stage bool) ([]string, error) {
 	have, err := d.columns(ctx, t.Name)
 	if err != nil {
 		return nil, fmt.Errorf("read columns of table %q: %w", t.Name, err)
@@ -122,7 +123,7 @@ func (d *Destination) fit(ctx context.Context, p *preparedTable, t *row.Table) (
 	}
 	var todo []string
 	tables := []string{d.name(t.Name)}
-	if p.staged {
+	if stage {
 		tables = append(tables, d.name(stageName(t.Name)))
 	}
 	for _, table := range tables {

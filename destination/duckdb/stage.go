@@ -162,7 +162,7 @@ func (tx *tx) appender(ctx context.Context, t *preparedTable) (*stageAppender, e
 	}
 	a, err := newStageAppender(tx.d, t)
 	if err == nil {
-		tx.open[t] = a
+		tx.open[t], tx.local[t] = a, true
 	}
 	return a, err
 }

@@ -13,13 +13,13 @@ import (
 
 // A tx is one transaction of the file.
 type tx struct {
-	d    *Destination
-	sync string
-	open map[*preparedTable]*stageAppender
-	rows []int // of the batch at hand that are staged
-	done bool  // committed or rolled back
-	// Tables have got columns by it.
-	widened bool
+	d       *Destination
+	sync    string
+	open    map[*preparedTable]*stageAppender
+	rows    []int                   // of the batch at hand that are staged
+	done    bool                    // committed or rolled back
+	widened bool                    // tables have got columns by it
+	local   map[*preparedTable]bool // rows have been appended to their stages
 }
 
 // Begin starts a transaction.
@@ -39,7 +39,7 @@ func (d *Destination) Begin(ctx context.Context, sync string) (destination.Tx, e
 	if err := d.conn.exec(ctx, "BEGIN"); err != nil {
 		return nil, fmt.Errorf("begin a transaction: %w", err)
 	}
-	return &tx{d: d, sync: sync, open: map[*preparedTable]*stageAppender{}}, nil
+	return &tx{d: d, sync: sync, open: map[*preparedTable]*stageAppender{}, local: map[*preparedTable]bool{}}, nil
 }
 
 // remember takes over how far the sync has come.
@@ -79,6 +79,7 @@ func (tx *tx) enter(ctx context.Context, generation int64) error {
 			return fmt.Errorf("drop staged rows of table %q: %w", t.Name, err)
 		}
 	}
+	clear(tx.local)
 	d.staged, d.generation = nil, generation
 	d.started = time.Now().UTC().Truncate(time.Millisecond)
 	if next := d.last.Add(time.Millisecond); d.started.Before(next) {

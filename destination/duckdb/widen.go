@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/keylift/keylift/row"
 )
@@ -53,7 +54,7 @@ func (tx *tx) widen(ctx context.Context, t *preparedTable, to *row.Table) error 
 		return nil
 	}
 	before := slices.Clone(t.columns)
-	todo, err := tx.d.fit(ctx, t, to)
+	todo, err := tx.d.fit(ctx, t, to, t.staged && !tx.local[t])
 	if err != nil {
 		return err
 	}
@@ -70,6 +71,9 @@ func (tx *tx) widen(ctx context.Context, t *preparedTable, to *row.Table) error 
 	if len(to.Columns) > len(t.Columns) {
 		t.Table = to
 	}
+	if tx.local[t] {
+		todo = append(todo, tx.d.copyStage(t, before)...)
+	}
 	if err := tx.d.execAll(ctx, todo...); err != nil {
 		return fmt.Errorf("add columns: %w", err)
 	}
@@ -78,6 +82,27 @@ func (tx *tx) widen(ctx context.Context, t *preparedTable, to *row.Table) error 
 		return err
 	}
 	return tx.d.execAll(ctx, views...)
+}
+
+// copyStage returns the statements that copy the stage, which has these columns, to one
+// that has those of t. DuckDB cannot alter a table in the transaction that has written
+// whole row groups to it.
+func (d *Destination) copyStage(t *preparedTable, from []column) []string {
+	var into, values []string
+	for i, c := range from {
+		value := quote(c.name)
+		if to := t.columns[i].sqlType; to != c.sqlType {
+			value = widened(c.name, c.sqlType, to)
+		}
+		into, values = append(into, quote(c.name)), append(values, value)
+	}
+	stage, wider := d.name(stageName(t.Name)), d.name("_keylift_wider_"+t.Name)
+	return []string{
+		"CREATE TABLE " + wider + " (" + definitions(t.columns) + ")",
+		"INSERT INTO " + wider + " (" + strings.Join(into, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM " + stage,
+		"DROP TABLE " + stage,
+		"ALTER TABLE " + wider + " RENAME TO " + quote(stageName(t.Name)),
+	}
 }
 
 // narrow forgets what widen did in a transaction that was rolled back.
