@@ -108,7 +108,7 @@ func TestReader_Next_order(t *testing.T) {
 		want = append(want, fmt.Sprint(key, " ", size))
 	}
 	for i := range 30_000 {
-		if i%10_000 == 5_000 {
+		if i == 15_000 {
 			set(fmt.Sprint("large", i), 9<<20)
 		}
 		set(fmt.Sprint("k", i), i%300)
@@ -197,6 +197,7 @@ func (e *endless) Read(b []byte) (int, error) {
 func TestReader_bounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, o := &endless{}, options(t)
+		o.MemoryBytes = 16 << 20
 		r := snapshot.NewReader(e, o)
 		synctest.Wait() // until all its goroutines are blocked
 		least := e.read
