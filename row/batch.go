@@ -1,6 +1,10 @@
 package row
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+)
 
 // An Op is what a row of a batch does to its table.
 type Op uint8
@@ -42,6 +46,8 @@ type Batch struct {
 	Closes  Boundary
 	// Scope is set when Closes is Snapshot.
 	Scope Scope
+
+	names []uint64 // hashes of the columns' names, where Table goes ByName
 }
 
 // A Scope reports whether a complete snapshot has looked for the key of row i of
@@ -63,6 +69,12 @@ func NewBatch(t *Table) *Batch {
 		b.Vectors = append(b.Vectors, Vector{})
 	}
 	b.Vectors = b.Vectors[:len(t.Columns)]
+	b.names = b.names[:0]
+	if t.ByName {
+		for i := range t.Columns {
+			b.names = append(b.names, xxhash.Sum64String(t.Columns[i].Name))
+		}
+	}
 	return b
 }
 
@@ -80,7 +92,7 @@ func (b *Batch) Release() {
 		v := &vectors[i]
 		v.Null, v.Ints, v.Floats, v.Spans = v.Null[:0], v.Ints[:0], v.Floats[:0], v.Spans[:0]
 	}
-	*b = Batch{Ops: b.Ops[:0], Vectors: vectors, Hash: b.Hash[:0], Text: b.Text[:0]}
+	*b = Batch{Ops: b.Ops[:0], Vectors: vectors, Hash: b.Hash[:0], Text: b.Text[:0], names: b.names}
 	batches.Put(b)
 }
 

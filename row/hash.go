@@ -37,7 +37,7 @@ func (b *Batch) hashByName(i int) uint64 {
 	h := mixA
 	for c := range b.Vectors {
 		if col := &b.Table.Columns[c]; col.Compare == ByHash && !b.Vectors[c].Null[i] {
-			h += finish(mix(xxhash.Sum64String(col.Name), b.hashAt(c, i)))
+			h += finish(mix(b.names[c], b.hashAt(c, i)))
 		}
 	}
 	return finish(h)

@@ -116,11 +116,18 @@ func (d *Destination) loadPublished(ctx context.Context, t *preparedTable) error
 	r := newRowReader(t.Table, inContent(t.Table), hashColumn)
 	b := row.NewBatch(t.Table)
 	defer b.Release()
+	var keys []uint64
+	var touched uint32
 	return d.scan(ctx, t.Name, live(t.Table, ""), r, func(c *chunk) error {
 		r.appendTo(b, c)
 		hashes := values[uint64](&c.columns[len(r.read)], c.rows)
+		keys = keys[:0]
 		for i := range c.rows {
-			t.index.publish(b.HashKey(i), contentHash(b, i, hashes[i]))
+			keys = append(keys, b.HashKey(i))
+		}
+		touched += t.index.touch(keys)
+		for i, key := range keys {
+			t.index.publish(key, contentHash(b, i, hashes[i]))
 		}
 		b.DropRow(0)
 		return nil

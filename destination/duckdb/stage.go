@@ -79,13 +79,17 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 	if t.run != nil {
 		t.run.at = -1
 	}
+	tx.keys = tx.keys[:0]
 	for i, op := range b.Ops {
+		if i == len(tx.keys) {
+			tx.hashKeys(t, b, min(i+touchAhead, b.Len()))
+		}
 		if t.Group > 0 && op != row.Upsert {
 			t.mark(b.HashGroup(i), op)
 			tx.rows = append(tx.rows, i)
 			continue
 		}
-		key := b.HashKey(i)
+		key := tx.keys[i]
 		s := t.index.find(key)
 		var content uint64
 		switch op {
@@ -119,6 +123,18 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 		return err
 	}
 	return a.write(ctx, b, tx.rows, tx.d.started)
+}
+
+// touchAhead is how many rows' places in the index are loaded at once.
+const touchAhead = 512
+
+// hashKeys hashes the keys of the rows up to end, and has their places at hand.
+func (tx *tx) hashKeys(t *preparedTable, b *row.Batch, end int) {
+	first := len(tx.keys)
+	for i := first; i < end; i++ {
+		tx.keys = append(tx.keys, b.HashKey(i))
+	}
+	tx.touched += t.index.touch(tx.keys[first:])
 }
 
 // stage says that a row of this content is staged, 0 for a delete. s is the slot
