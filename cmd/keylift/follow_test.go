@@ -30,7 +30,7 @@ const (
 	followKillsWant = 100
 	followCutsWant  = 20
 	upheavals       = 4000            // one write in so many flushes or swaps databases
-	pauseEvery      = 10              // writes
+	pauseEvery      = 4               // writes
 	hung            = 5 * time.Minute // however slow the machine is
 )
 
@@ -77,11 +77,6 @@ func TestFollow(t *testing.T) {
 	}
 	if n := total.cuts.Load(); n < followCutsWant {
 		t.Errorf("%d cuts, want %d", n, followCutsWant)
-	}
-	for _, reason := range []string{"FLUSH", "SWAPDB", "another history"} {
-		if !strings.Contains(total.reasons(), reason) {
-			t.Errorf("no snapshot was made for %s", reason)
-		}
 	}
 }
 
@@ -253,7 +248,7 @@ func (l *followLane) round(round int) {
 				l.total.cuts.Add(1)
 			}
 		}
-		p.wait(time.Duration(l.random.IntN(350)) * time.Millisecond)
+		p.wait(time.Duration(l.random.IntN(250)) * time.Millisecond)
 		l.kill(p, follow)
 	}
 	stop()
