@@ -31,12 +31,12 @@ type Destination interface {
 // what follows. After an error, of which nobody knows how far things went, a Tx is
 // only rolled back.
 //
-// In tables with a Group, where a Redis key has several rows, a Delete or Keep
+// In tables with a Group, where a Redis key has several rows, a Delete, Keep or Stay
 // marks the key. Of a key's marks in one publication the last decides:
 //   - Delete: its rows are gone but for those upserted after the mark. Those that
 //     were upserted before it are not written. So a key that changed is sent as a
 //     Delete and then all of its rows; only rows that differ are touched.
-//   - Keep: its rows stay but for those upserted, be it before or after the mark. A
+//   - Keep or Stay: its rows stay but for those upserted, be it before or after the mark. A
 //     snapshot takes none of them for gone.
 //   - no mark: in changes, its rows stay but for those upserted; in a snapshot,
 //     those within scope that were not upserted are gone.
@@ -47,7 +47,7 @@ type Destination interface {
 // gone, ends a millisecond earlier. HardDeletes removes no version.
 type Tx interface {
 	// Write takes the batch's rows; it does not keep b. Rows may repeat: of the
-	// rows of one key the last written wins, but a Keep leaves an Upsert standing,
+	// rows of one key the last written wins, but a Keep or Stay leaves an Upsert standing,
 	// and of rows that compare equal any may be published. Rows staged under another generation
 	// than b.After's are dropped first: they belong to a snapshot that was given up.
 	// b.Table may have more columns than the prepared table of that name, or fewer: columns
@@ -72,8 +72,8 @@ type Counts struct {
 	Changed   int64
 	Unchanged int64
 	Deleted   int64
-	// Kept counts keys set aside: those whose row stays as it was and, in tables with
-	// a Group and without Appends, those that a Keep was the last mark of.
+	// Kept counts keys set aside, by their Keeps; in tables with a Group, those that a
+	// Keep was the last mark of.
 	Kept int64
 }
 

@@ -24,11 +24,9 @@ func (p *Progress) Published() *Publication { return p.published.Load() }
 
 func (p *Progress) add(b *row.Batch) {
 	rows := b.Len()
-	if b.Table.Group > 0 {
-		for _, op := range b.Ops {
-			if op != row.Upsert {
-				rows-- // it speaks of a key, whose rows are others
-			}
+	for _, op := range b.Ops {
+		if op == row.Stay || b.Table.Group > 0 && op != row.Upsert {
+			rows-- // it speaks of a key, whose rows are others
 		}
 	}
 	p.rows.Add(int64(rows))

@@ -20,7 +20,13 @@ const (
 	// rows stay as they are but for those that are written, and a snapshot does not
 	// delete them. Only the columns that name the key are filled.
 	Keep
+	// Stay is a Keep of a key that is not set aside: it was read, and the rows that
+	// are not written again are right, or it is counted by a Keep in another table.
+	Stay
 )
+
+// Keeps reports whether op leaves rows as they are: Keep or Stay.
+func (op Op) Keeps() bool { return op == Keep || op == Stay }
 
 // A Span is a piece of text in a batch's arena.
 type Span struct{ Start, End int }
@@ -40,7 +46,7 @@ type Batch struct {
 	Table   *Table
 	Ops     []Op     // one a row
 	Vectors []Vector // one a column of Table
-	Hash    []uint64 // content hash a row, see Batch.HashRow; 0 for Delete and Keep
+	Hash    []uint64 // content hash a row, see Batch.HashRow; 1 for Stay, 0 for Delete and Keep
 	Text    []byte   // the arena that Spans point into
 	After   Position // where to resume once this batch and all before it are durable; Generation is always set
 	Closes  Boundary
@@ -160,8 +166,11 @@ func (b *Batch) EndRow(op Op) {
 	}
 	b.Ops = append(b.Ops, op)
 	var h uint64
-	if op == Upsert {
+	switch op {
+	case Upsert:
 		h = b.HashRow(n - 1)
+	case Stay:
+		h = 1
 	}
 	b.Hash = append(b.Hash, h)
 }

@@ -68,8 +68,7 @@ type Table struct {
 	// History asks the destination to keep every version of a row.
 	History bool
 	// Appends says that the rows of a Redis key that is there are only added to, and
-	// written again where they differ: a snapshot marks such a key by a Keep, which is
-	// no key set aside, and need not deliver the rows that were delivered before.
+	// written again where they differ: a snapshot marks such a key by a Stay and need not deliver the rows that were delivered before.
 	Appends bool
 	// Ranked says that the rows of a Redis key are members of a sorted set, in the
 	// columns "member" and "score".

@@ -150,8 +150,8 @@ func TestShaper_elements(t *testing.T) {
 		{value.SortedSet, func(v value.Visitor) error { return v.Scored([]byte("m"), 1.5) }, []string{"t upsert 3 k:x:7 m x 7 1.5"}},
 		{value.Stream, func(v value.Visitor) error {
 			return v.Entry(value.StreamID{Ms: 5000, Seq: 1}, [][]byte{[]byte("a"), []byte("1")})
-		}, []string{"t keep 3 k:x:7 - - - - -", `t upsert 3 k:x:7 5000-1 x 7 1970-01-01T00:00:05Z {"a":"1"}`}},
-		{value.TimeSeries, func(v value.Visitor) error { return v.Sample(at, 2.5) }, []string{"t keep 3 k:x:7 - - - -", "t upsert 3 k:x:7 2030-01-02T03:04:05Z x 7 2.5"}},
+		}, []string{"t stay 3 k:x:7 - - - - -", `t upsert 3 k:x:7 5000-1 x 7 1970-01-01T00:00:05Z {"a":"1"}`}},
+		{value.TimeSeries, func(v value.Visitor) error { return v.Sample(at, 2.5) }, []string{"t stay 3 k:x:7 - - - -", "t upsert 3 k:x:7 2030-01-02T03:04:05Z x 7 2.5"}},
 	} {
 		t.Run(c.kind.String(), func(t *testing.T) {
 			s := newShaping(t, table.Options{Databases: true}, spec(t, "t", "k:{name}:{n:int}", table.Spec{Layout: table.Elements, Type: c.kind}))
@@ -186,7 +186,7 @@ func TestShaper_elements_streamFields(t *testing.T) {
 		return nil
 	})
 	s.want(
-		"events keep events:a - - - - - -",
+		"events stay events:a - - - - - -",
 		`events upsert events:a 1000-0 a 1970-01-01T00:00:01Z 7 won {"at":"x"}`,
 		`events upsert events:a 1000-1 a 1970-01-01T00:00:01Z - - {"player":"nobody"}`,
 		`events upsert events:a 1000-2 a 1970-01-01T00:00:01Z - b [["what","a"],["what","b"]]`,
@@ -259,7 +259,7 @@ func TestShaper_Tail(t *testing.T) {
 			if got := s.Tail(); got != want {
 				t.Errorf("tail %+v, want %+v", got, want)
 			}
-			s.want(others("s keep s:a - - - -", row("s", "3", "a"), row("s", "4", "b"))...)
+			s.want(others("s stay s:a - - - -", row("s", "3", "a"), row("s", "4", "b"))...)
 			s.Replace()
 			s.put(key("s:a", value.Stream), entries(1, 1))
 			s.want(others(append(gone, row("s", "1", "a"))...)...)
@@ -267,7 +267,7 @@ func TestShaper_Tail(t *testing.T) {
 			if got := s.Tail(); got != (table.Tail{}) {
 				t.Errorf("tail %+v of nothing", got)
 			}
-			s.want(others("s keep s:a - - - -")...)
+			s.want(others("s stay s:a - - - -")...)
 			s.put(key("m:a", value.Stream), entries(5, 1))
 			if got := s.Tail(); got != (table.Tail{}) {
 				t.Errorf("tail %+v of a mirror", got)
@@ -319,4 +319,16 @@ func TestShaper_skip(t *testing.T) {
 	if p.Reads([]byte("other")) || !p.Reads([]byte("board:a")) {
 		t.Error("what matches no template is not read, what matches is")
 	}
+}
+
+// TestShaper_Keep_once: a key that cannot be read is counted once, however many
+// tables it may have rows in.
+func TestShaper_Keep_once(t *testing.T) {
+	s := newShaping(
+		t, table.Options{},
+		spec(t, "boards", "board:{name}", table.Spec{Layout: table.Elements, Type: value.SortedSet}),
+		spec(t, "profiles", "board:{name}", table.Spec{Layout: table.Columns}),
+	)
+	s.Keep(value.Key{Name: []byte("board:a")})
+	s.want("boards keep board:a - - -", "profiles stay board:a - -", "stay board:a - - - - - -")
 }

@@ -117,7 +117,7 @@ func (s *Shaper) Begin(k value.Key) error {
 	h.begin()
 	switch appends := h.table.Appends && !replace; {
 	case appends:
-		h.mark(k.Database, k.Name, row.Keep)
+		h.mark(k.Database, k.Name, row.Stay)
 	case s.changes && h.table.Group > 0:
 		h.mark(k.Database, k.Name, row.Delete)
 	}
@@ -156,15 +156,22 @@ func (s *Shaper) Abort() {
 }
 
 // Keep writes that k is there but could not be read.
-func (s *Shaper) Keep(k value.Key) { s.everywhere(k.Database, k.Name, row.Keep) }
+func (s *Shaper) Keep(k value.Key) { s.everywhere(k.Database, k.Name, row.Keep, row.Stay) }
 
 // Delete writes that a key is gone.
-func (s *Shaper) Delete(database int, name []byte) { s.everywhere(database, name, row.Delete) }
+func (s *Shaper) Delete(database int, name []byte) {
+	s.everywhere(database, name, row.Delete, row.Delete)
+}
 
-func (s *Shaper) everywhere(database int, name []byte, op row.Op) {
+// everywhere marks a key in every table that it may have rows in: by first in the
+// first of them.
+func (s *Shaper) everywhere(database int, name []byte, first, op row.Op) {
 	s.Abort()
-	for _, i := range s.plan.every(name) {
-		s.to(i).of().mark(database, name, op)
+	for n, i := range s.plan.every(name) {
+		if n > 0 {
+			first = op
+		}
+		s.to(i).of().mark(database, name, first)
 	}
 }
 

@@ -92,7 +92,7 @@ func (s *shaping) want(rows ...string) {
 	var got []string
 	for _, s.b = range s.Take() {
 		for i := range s.b.Len() {
-			cells := []string{[]string{"upsert", "delete", "keep"}[s.b.Ops[i]]}
+			cells := []string{[]string{"upsert", "delete", "keep", "stay"}[s.b.Ops[i]]}
 			if s.b.Table.ByName {
 				cells = append([]string{s.b.Table.Name}, cells...)
 			}

@@ -259,7 +259,7 @@ func (v *verification) compare(ctx context.Context, pass uint64, rows map[uint64
 	err = readAll(ctx, v.source, func(b *row.Batch) {
 		for i, op := range b.Ops {
 			switch key := keyOf(b, i); {
-			case op == row.Keep && b.Table.Group > 0:
+			case op.Keeps() && b.Table.Group > 0:
 				v.keep(b, i)
 			case key%v.passes == pass:
 				v.row(b, i, key, rows)
@@ -276,7 +276,7 @@ func (v *verification) compare(ctx context.Context, pass uint64, rows map[uint64
 // be read, or it was trimmed in a table whose rows are only added to.
 func (v *verification) keep(b *row.Batch, i int) {
 	owner := ownerOf(b, i)
-	if !v.kept[owner] && !b.Table.Appends {
+	if !v.kept[owner] && b.Ops[i] == row.Keep {
 		v.unread++
 	}
 	v.kept[owner] = true
@@ -297,6 +297,7 @@ func (v *verification) row(b *row.Batch, i int, key uint64, rows map[uint64]held
 	switch {
 	case b.Ops[i] == row.Keep:
 		v.unread++
+	case b.Ops[i] == row.Stay:
 	case !ok:
 		v.missing++
 		v.print("missing in destination", b, i)

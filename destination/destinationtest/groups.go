@@ -164,8 +164,8 @@ func testAppends(t *testing.T, newPlace NewPlace) {
 			t.Errorf("kept %d, want 0", n.Kept)
 		}
 	}
-	write(1, keep("a"), score("a", "1", 1), score("a", "2", 2), keep("gone"), score("gone", "1", 1))
-	write(2, keep("a"), score("a", "2", 2.5), score("a", "3", 3))
+	write(1, stay("a"), score("a", "1", 1), score("a", "2", 2), stay("gone"), score("gone", "1", 1))
+	write(2, stay("a"), score("a", "2", 2.5), score("a", "3", 3))
 	r.want(&events, score("a", "1", 1), score("a", "2", 2.5), score("a", "3", 3))
 	write(3, score("a", "4", 4))
 	r.want(&events, score("a", "4", 4))

@@ -37,6 +37,7 @@ type line struct {
 func upsert(cells ...any) line { return line{row.Upsert, cells} }
 func remove(key ...any) line   { return line{row.Delete, key} }
 func keep(key ...any) line     { return line{row.Keep, key} }
+func stay(key ...any) line     { return line{row.Stay, key} }
 
 // player is a row of players without expiry.
 func player(key, value string, modified int64) line {

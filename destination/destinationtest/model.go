@@ -106,7 +106,7 @@ func (m *model) changes() map[*row.Table]modelChange {
 			}
 			continue
 		}
-		if last, ok := c.rows[key]; l.op == row.Keep && ok && last.op == row.Upsert {
+		if last, ok := c.rows[key]; l.op.Keeps() && ok && last.op == row.Upsert {
 			continue
 		}
 		c.rows[key] = l.line
@@ -123,7 +123,7 @@ func (m *model) publish(p row.Position, scope func(table *row.Table, cells []any
 			m.apply(table, key, l, &n)
 		}
 		for _, op := range c.marks {
-			if op == row.Keep && !table.Appends {
+			if op == row.Keep {
 				n.Kept++
 			}
 		}
@@ -148,6 +148,8 @@ func (m *model) apply(table *row.Table, key string, l line, n *destination.Count
 	switch {
 	case l.op == row.Keep:
 		n.Kept++
+		return
+	case l.op == row.Stay:
 		return
 	case l.op == row.Delete:
 		m.remove(table, key, n)

@@ -188,7 +188,7 @@ func (w *walk) op(key int) row.Op {
 	case key%2 == 0:
 		return row.Delete
 	}
-	return row.Keep
+	return []row.Op{row.Keep, row.Stay}[key/2%2]
 }
 
 // player is a random row. Of rows that differ only in columns that are never
@@ -222,11 +222,13 @@ func (w *walk) member() line {
 func (w *walk) boardMember() line {
 	key := w.rand.IntN(6)
 	owner := []any{int64(key % 2), strings.Repeat("b", key/2)}
-	switch w.rand.IntN(8) {
+	switch w.rand.IntN(9) {
 	case 0:
 		return line{row.Delete, owner}
 	case 1:
 		return line{row.Keep, owner}
+	case 2:
+		return line{row.Stay, owner}
 	}
 	member := strings.Repeat("m", w.rand.IntN(4))
 	return upsert(append(owner, member, int64(7), pick(w, []any{nil, 1.0, 2.5}), pick(w, []any{nil, at(100)}))...)

@@ -86,7 +86,7 @@ func (a *stageAppender) fill(to *vector, c int, b *row.Batch, rows []int, starte
 		into := values[bool](to, len(rows))
 		for i, r := range rows {
 			into[i] = b.Ops[r] == row.Delete
-			if b.Ops[r] == row.Keep {
+			if b.Ops[r].Keeps() {
 				to.setNull(i)
 			}
 		}

@@ -37,18 +37,15 @@ func (p *publication) settle(ctx context.Context) error {
 	t, owner := p.t, firstColumns(p.t.Table, p.t.Owner())
 	const mark = " WHERE " + deletedColumn + " IS DISTINCT FROM false"
 	err := p.d.execAll(ctx,
-		"CREATE OR REPLACE TEMP TABLE _keylift_marks AS SELECT "+owner+", max(rowid) AS at, arg_max(coalesce("+deletedColumn+", false), rowid) AS gone FROM "+p.stage()+mark+" GROUP BY "+owner,
+		"CREATE OR REPLACE TEMP TABLE _keylift_marks AS SELECT "+owner+", max(rowid) AS at, arg_max(coalesce("+deletedColumn+", false), rowid) AS gone, arg_max("+hashColumn+", rowid) AS stays FROM "+p.stage()+mark+" GROUP BY "+owner,
 		"DELETE FROM "+p.stage()+mark,
 		"DELETE FROM "+p.stage()+" WHERE rowid IN (SELECT s.rowid FROM "+p.stage()+" s JOIN temp._keylift_marks m ON "+sameRedisKey(t.Table, "s", "m")+" WHERE m.gone AND s.rowid < m.at)",
 	)
 	if err != nil {
 		return err
 	}
-	err = p.d.conn.query(ctx, "SELECT count(*) FILTER (NOT gone), count(*) FILTER (gone) FROM temp._keylift_marks", func(c *chunk) error {
-		if !t.Appends {
-			p.counts.Kept = c.int(0, 0)
-		}
-		p.cut = c.int(1, 0)
+	err = p.d.conn.query(ctx, "SELECT count(*) FILTER (NOT gone AND stays = 0), count(*) FILTER (gone) FROM temp._keylift_marks", func(c *chunk) error {
+		p.counts.Kept, p.cut = c.int(0, 0), c.int(1, 0)
 		return nil
 	})
 	if err != nil || p.cut == 0 || t.index == nil {

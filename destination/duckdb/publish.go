@@ -199,7 +199,7 @@ func (p *publication) merge(ctx context.Context) error {
 func (p *publication) findChanged(ctx context.Context) (err error) {
 	d, t := p.d, p.t
 	if t.kept {
-		if p.counts.Kept, err = d.count(ctx, "SELECT count(*) FROM "+p.stage()+" WHERE "+deletedColumn+" IS NULL"); err != nil {
+		if p.counts.Kept, err = d.count(ctx, "SELECT count(*) FROM "+p.stage()+" WHERE "+deletedColumn+" IS NULL AND "+hashColumn+" = 0"); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ func (t *preparedTable) forget() {
 }
 
 // The stage of a table is a table beside it with the same columns, where
-// _keylift_deleted is true for a Delete and NULL for a Keep.
+// _keylift_deleted is true for a Delete and NULL for a Keep or a Stay, whose hash is 1.
 func stageName(table string) string { return "_keylift_stage_" + table }
 
 // The hashes of the keys whose rows are unchanged are noted in a table too, those
@@ -93,7 +93,7 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 		s := t.index.find(key)
 		var content uint64
 		switch op {
-		case row.Keep:
+		case row.Keep, row.Stay:
 			if s.is(isSeen) && !s.is(isStaged) {
 				continue
 			}
@@ -108,7 +108,7 @@ func (tx *tx) write(ctx context.Context, t *preparedTable, b *row.Batch) error {
 			}
 		}
 		tx.d.track(t, b, i, key, s)
-		if op == row.Keep {
+		if op.Keeps() {
 			t.keep(s)
 		} else {
 			t.stage(s, content)

@@ -12,7 +12,6 @@ type pending struct {
 	rows  map[string]change // by key
 	marks map[string]row.Op // the last of each Redis key, in tables with a Group
 	// Keeps are no keys set aside.
-	appends bool
 }
 
 func (p *pending) len() int64 {
@@ -30,7 +29,7 @@ func pendingOf(staged []change) map[string]*pending {
 	for i, c := range staged {
 		p := tables[c.table.Name]
 		if p == nil {
-			p = &pending{map[string]change{}, map[string]row.Op{}, c.table.Appends}
+			p = &pending{map[string]change{}, map[string]row.Op{}}
 			tables[c.table.Name] = p
 		}
 		if c.table.Group > 0 && c.op != row.Upsert {
@@ -47,7 +46,7 @@ func pendingOf(staged []change) map[string]*pending {
 			}
 			continue
 		}
-		if before, ok := p.rows[c.key]; ok && before.op == row.Upsert && c.op == row.Keep {
+		if before, ok := p.rows[c.key]; ok && before.op == row.Upsert && c.op.Keeps() {
 			continue
 		}
 		p.rows[c.key] = c
@@ -70,7 +69,7 @@ func (d *Destination) publish(staged map[string]*pending, scope row.Scope) desti
 			d.apply(h, key, c, &n)
 		}
 		for _, op := range p.marks {
-			if op == row.Keep && !p.appends {
+			if op == row.Keep {
 				n.Kept++
 			}
 		}
@@ -108,6 +107,8 @@ func (d *Destination) apply(h *table, key string, c change, n *destination.Count
 	switch {
 	case c.op == row.Keep:
 		n.Kept++
+		return
+	case c.op == row.Stay:
 		return
 	case c.op == row.Delete:
 		n.Deleted += d.remove(h, key)

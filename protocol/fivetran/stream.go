@@ -86,9 +86,9 @@ func (s *stream) Write(_ context.Context, b *row.Batch) error {
 		typ := sdk.RecordType_UPSERT
 		switch op {
 		case row.Keep:
-			if !b.Table.Appends {
-				s.setAside++
-			}
+			s.setAside++
+			continue
+		case row.Stay:
 			continue
 		case row.Delete:
 			typ = sdk.RecordType_DELETE

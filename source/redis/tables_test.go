@@ -85,7 +85,7 @@ func (s *store) publish(snapshot bool) {
 	}
 	for of, i := range marks {
 		switch s.staged[i].op {
-		case row.Keep:
+		case row.Keep, row.Stay:
 			for key, text := range old[of.table][of.name] {
 				s.set(change{table: of.table, owner: of.name, key: key, text: text})
 			}
@@ -96,7 +96,7 @@ func (s *store) publish(snapshot bool) {
 	}
 	for i, c := range s.staged {
 		last, marked := marks[owner{c.table, c.owner}]
-		if c.op == row.Upsert && (!marked || i >= last || s.staged[last].op == row.Keep) {
+		if c.op == row.Upsert && (!marked || i >= last || s.staged[last].op.Keeps()) {
 			s.set(c)
 		}
 	}
