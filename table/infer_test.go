@@ -53,7 +53,7 @@ func settled(inf *Inference) string {
 	return b.String()
 }
 
-func TestInfer_templates(t *testing.T) {
+func TestInfer_templates(t *testing.T) { //nolint:dupword // tables are named like their templates
 	for _, c := range []struct {
 		name string
 		keys []SampledKey
