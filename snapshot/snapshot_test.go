@@ -19,7 +19,6 @@ import (
 	"github.com/keylift/keylift/rdb"
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/snapshot"
-	"github.com/keylift/keylift/source"
 	"github.com/keylift/keylift/table"
 )
 
@@ -69,7 +68,7 @@ func options(t *testing.T) snapshot.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return snapshot.Options{Plan: plan, Generation: 3, MemoryBytes: 64 << 20, Notices: source.NewNotices(nil, false)}
+	return snapshot.Options{Plan: plan, Generation: 3, MemoryBytes: 64 << 20, Notices: silent{}}
 }
 
 // read reads to the end and returns the keys in the order in which they came, each
@@ -237,3 +236,9 @@ func TestReader_bounded(t *testing.T) {
 		}
 	})
 }
+
+// silent takes no notice.
+type silent struct{}
+
+func (silent) Oversized(string)      {}
+func (silent) Module(string, string) {}
