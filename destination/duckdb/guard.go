@@ -70,6 +70,11 @@ func (d *Destination) checkpoint(ctx context.Context, least int64) error {
 	return os.Remove(d.o.Path + guardSuffix)
 }
 
+// spareBlocks are for what a sync of unchanged rows keeps in the file meanwhile and
+// does not find room for among the free blocks. They take no place on the disk until
+// they are written.
+const spareBlocks = 8
+
 // keepSize makes the file as large as it was when it was opened, unless rows were
 // published since: then there is room for the metadata once more. A checkpoint
 // writes the metadata to another place than the last one, and would otherwise
@@ -78,7 +83,7 @@ func (d *Destination) keepSize(ctx context.Context) error {
 	size := d.size
 	if d.grown {
 		var err error
-		size, err = d.count(ctx, "SELECT "+strconv.Itoa(headerBytes)+" + block_size * (total_blocks + (SELECT count(DISTINCT block_id) FROM pragma_metadata_info()))"+
+		size, err = d.count(ctx, "SELECT "+strconv.Itoa(headerBytes)+" + block_size * (total_blocks + "+strconv.Itoa(spareBlocks)+" + (SELECT count(DISTINCT block_id) FROM pragma_metadata_info()))"+
 			" FROM pragma_database_size() WHERE database_name = current_database()")
 		if err != nil {
 			return fmt.Errorf("measure %s: %w", d.o.Path, err)
