@@ -23,7 +23,7 @@ import (
 func TestSync_fullDisk(t *testing.T) {
 	prlimit, err := exec.LookPath("prlimit")
 	if err != nil {
-		t.Skip("skipped: there is no prlimit, which limits the files of a process")
+		testserver.Missing(t, "prlimit")
 	}
 	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
 	client, err := rueidis.NewClient(rueidis.ClientOption{

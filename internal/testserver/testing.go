@@ -21,8 +21,8 @@ type TB interface {
 func Redis(tb TB, o Options) *Server {
 	tb.Helper()
 	s, err := Start(tb.Context(), o)
-	if errors.Is(err, ErrMissing) && os.Getenv("REQUIRE_SERVERS") != "1" {
-		tb.Skip("skipped: redis-server is not installed")
+	if errors.Is(err, ErrMissing) {
+		Missing(tb, "redis-server")
 	}
 	if err != nil {
 		tb.Fatal("start redis-server: ", err)
@@ -33,4 +33,14 @@ func Redis(tb TB, o Options) *Server {
 		}
 	})
 	return s
+}
+
+// Missing ends a test that needs a program which is not installed: it is skipped, or
+// fails if REQUIRE_SERVERS is 1.
+func Missing(tb TB, program string) {
+	tb.Helper()
+	if os.Getenv("REQUIRE_SERVERS") == "1" {
+		tb.Fatal(program, " is not installed")
+	}
+	tb.Skip("skipped: ", program, " is not installed")
 }

@@ -19,7 +19,7 @@ import (
 func serverWithTypes(t *testing.T, o testserver.Options) *testserver.Server {
 	t.Helper()
 	if _, err := exec.LookPath("cc"); err != nil {
-		t.Skip("no C compiler for the server's module:", err)
+		testserver.Missing(t, "cc")
 	}
 	path := filepath.Join(t.TempDir(), "types.so")
 	out, err := exec.CommandContext(t.Context(), "cc", "-O1", "-Wall", "-fPIC", "-shared", "-o", path, "testdata/types.c").CombinedOutput()
