@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/engine"
+	"github.com/keylift/keylift/internal/report"
 	"github.com/keylift/keylift/source"
 )
 
@@ -145,15 +145,5 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/unit/unit/unit)
 }
 
-// thousands writes n with commas between groups of three digits.
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	var b strings.Builder
-	for i, r := range s {
-		if i > 0 && (len(s)-i)%3 == 0 && s[i-1] != '-' {
-			b.WriteByte(',')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
+// thousands writes n as the report does.
+func thousands(n int64) string { return report.Thousands(n) }

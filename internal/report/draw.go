@@ -40,7 +40,7 @@ func drawScores(s Scores) scoresDrawing {
 	}
 	y := func(v float64) float64 { return tenth(bottom - (v-low)/(high-low)*(bottom-top)) }
 	for v := low; v <= high; v += step {
-		d.Levels = append(d.Levels, tick{point{left, y(v)}, thousands(int64(v))})
+		d.Levels = append(d.Levels, tick{point{left, y(v)}, Thousands(int64(v))})
 	}
 	for _, l := range s.Lines {
 		drawn := lineDrawing{Line: l}
@@ -48,7 +48,7 @@ func drawScores(s Scores) scoresDrawing {
 		for i, v := range l.Values {
 			p := point{at(i, len(s.Moments), left, right), y(v)}
 			points = append(points, p)
-			drawn.Dots = append(drawn.Dots, tick{p, thousands(int64(v))})
+			drawn.Dots = append(drawn.Dots, tick{p, Thousands(int64(v))})
 		}
 		if len(points) > 0 {
 			last := points[len(points)-1]
@@ -110,7 +110,7 @@ func drawHours(h Hours) barDrawing {
 	step := width / float64(max(len(h.Values), 1))
 	for i, v := range h.Values {
 		tall := tenth(float64(v) / float64(most) * bottom)
-		d.Bars = append(d.Bars, bar{X: tenth(float64(i) * step), Y: bottom - tall, Width: tenth(step - 2), Height: tall, Text: h.Labels[i] + ": " + thousands(v)})
+		d.Bars = append(d.Bars, bar{X: tenth(float64(i) * step), Y: bottom - tall, Width: tenth(step - 2), Height: tall, Text: h.Labels[i] + ": " + Thousands(v)})
 		if i%6 == 0 {
 			d.Ticks = append(d.Ticks, tick{point{tenth(float64(i) * step), height - 6}, h.Labels[i]})
 		}
@@ -151,7 +151,7 @@ func drawSyncs(all []Sync) []syncDrawing {
 				continue
 			}
 			wide := tenth(float64(part.rows) / float64(most) * syncWidth)
-			drawn[i].Bars = append(drawn[i].Bars, bar{X: tenth(x), Width: max(wide-1, 1), Class: part.class, Text: thousands(part.rows) + " " + part.class})
+			drawn[i].Bars = append(drawn[i].Bars, bar{X: tenth(x), Width: max(wide-1, 1), Class: part.class, Text: Thousands(part.rows) + " " + part.class})
 			x += wide
 		}
 	}
@@ -171,7 +171,7 @@ func drawSpark(values []int64) barDrawing {
 		if v == 0 {
 			tall = 1
 		}
-		d.Bars = append(d.Bars, bar{X: float64(i) * step, Y: tenth(height - tall), Width: step - 2, Height: tall, Text: fmt.Sprintf("sync %d: %s", i+2, thousands(v))})
+		d.Bars = append(d.Bars, bar{X: float64(i) * step, Y: tenth(height - tall), Width: step - 2, Height: tall, Text: fmt.Sprintf("sync %d: %s", i+2, Thousands(v))})
 	}
 	return d
 }

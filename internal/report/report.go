@@ -111,7 +111,7 @@ type Queries struct{ Race, Climbs, Hours, Cohorts string }
 var page string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"n": thousands, "race": drawRace, "scores": drawScores, "hours": drawHours,
+	"n": Thousands, "race": drawRace, "scores": drawScores, "hours": drawHours,
 	"cohorts": drawCohorts, "syncs": drawSyncs, "spark": drawSpark, "width": climbWidth,
 }).Parse(page))
 
@@ -123,8 +123,8 @@ func Write(w io.Writer, p *Page) error {
 	return nil
 }
 
-// thousands writes n with commas between groups of three digits.
-func thousands(n int64) string {
+// Thousands writes n with commas between groups of three digits.
+func Thousands(n int64) string {
 	s := fmt.Sprint(n)
 	var b strings.Builder
 	for i, r := range s {
