@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/source"
 )
 
@@ -16,26 +17,15 @@ func newCheck(c *cli) *cobra.Command {
 		Long: `Connect to the server and say what a sync would find: version, permissions, how keys
 will be read and why, and about how many there are. Nothing is written anywhere.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			cfg, err := c.config()
-			if err != nil {
-				return err
-			}
-			log, err := c.logger()
-			if err != nil {
-				return err
-			}
-			src, err := c.openSource(cfg, log)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, src.Close()) }()
-			report, err := src.Inspect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			c.printReport(report)
-			return failure(report)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.withSource(func(_ *config.Config, src source.Source) error {
+				report, err := src.Inspect(cmd.Context())
+				if err != nil {
+					return err
+				}
+				c.printReport(report)
+				return failure(report)
+			})
 		},
 	}
 	c.addConfigFlags(cmd)

@@ -29,32 +29,21 @@ func newDiscover(c *cli) *cobra.Command {
 the columns of hashes, and print them with the tables for a configuration. The
 sample is small and takes the server little time; nothing is written to it.`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.Names < 1 {
 				return usageError{fmt.Errorf("--sample is %d; use 1 or more", o.Names)}
 			}
 			if err := c.mayWrite(write); err != nil {
 				return err
 			}
-			cfg, err := c.config()
-			if err != nil {
-				return err
-			}
-			log, err := c.logger()
-			if err != nil {
-				return err
-			}
-			src, err := c.openSource(cfg, log)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, src.Close()) }()
-			sampler, ok := src.(source.Sampler)
-			if !ok {
-				return &config.Error{Mistakes: []string{"mode: discover looks at a server, not at an RDB file; name the server by host or url"}}
-			}
-			o.Table = cfg.TableName
-			return c.discover(cmd.Context(), sampler, o, write)
+			return c.withSource(func(cfg *config.Config, src source.Source) error {
+				sampler, ok := src.(source.Sampler)
+				if !ok {
+					return &config.Error{Mistakes: []string{"mode: discover looks at a server, not at an RDB file; name the server by host or url"}}
+				}
+				o.Table = cfg.TableName
+				return c.discover(cmd.Context(), sampler, o, write)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&write, "write", "", "write the tables for a configuration to this `file`, - for standard output alone")

@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
 )
@@ -22,24 +23,13 @@ func newPreview(c *cli) *cobra.Command {
 		Short: "Show the first rows that a sync would write",
 		Long:  `Read a few keys and print their rows as a table. Nothing is written anywhere.`,
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
 				return usageError{fmt.Errorf("--rows is %d; use 1 or more", limit)}
 			}
-			cfg, err := c.config()
-			if err != nil {
-				return err
-			}
-			log, err := c.logger()
-			if err != nil {
-				return err
-			}
-			src, err := c.openSource(cfg, log)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, src.Close()) }()
-			return c.preview(cmd.Context(), src, limit, width)
+			return c.withSource(func(_ *config.Config, src source.Source) error {
+				return c.preview(cmd.Context(), src, limit, width)
+			})
 		},
 	}
 	cmd.Flags().IntVarP(&limit, "rows", "n", 10, "rows to show")

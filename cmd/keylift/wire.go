@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/keylift/keylift/config"
@@ -20,6 +21,24 @@ const queueShare = 8
 // openSource makes the source that cfg describes. It does not connect yet.
 func (c *cli) openSource(cfg *config.Config, log *slog.Logger) (source.Source, error) {
 	return wire.Source(cfg, log, c.logKeys)
+}
+
+// withSource runs f with the source that the configuration describes.
+func (c *cli) withSource(f func(*config.Config, source.Source) error) (err error) {
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	src, err := c.openSource(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	return f(cfg, src)
 }
 
 // openDestination opens the destination that cfg describes, to be written.
