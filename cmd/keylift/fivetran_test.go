@@ -348,6 +348,35 @@ func TestFivetran_tables(t *testing.T) {
 	rows("SELECT count(*) FROM redis_data WHERE NOT _fivetran_deleted", "0")
 }
 
+// TestFivetran_streams adds to streams, long and short, and trims them: their rows
+// are only added to.
+func TestFivetran_streams(t *testing.T) {
+	l := newFivetranLane(t, testserver.Options{}, "tables", `[{"name": "events", "keys": "events:{game}", "layout": "elements", "type": "stream"}]`)
+	add := func(key string, from, to int) {
+		l.t.Helper()
+		for i := from; i < to; i++ {
+			l.check(l.client.Do(t.Context(), l.client.B().Xadd().Key(key).Id(strconv.Itoa(i)+"-0").FieldValue().FieldValue("n", strconv.Itoa(i)).Build()).Error())
+		}
+	}
+	rows := func(want string) {
+		l.t.Helper()
+		if got := l.scalar("SELECT string_agg(concat(key, ' ', n), ', ' ORDER BY key) FROM (SELECT key, count(*) AS n FROM events WHERE NOT _fivetran_deleted GROUP BY key)"); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	add("events:long", 1, 2001)
+	add("events:short", 1, 6)
+	l.sync()
+	rows("events:long 2000, events:short 5")
+	add("events:long", 2001, 2004)
+	add("events:short", 6, 7)
+	l.check(l.client.Do(t.Context(), l.client.B().Xtrim().Key("events:short").Maxlen().Threshold("2").Build()).Error())
+	if report := l.sync(); report.Upserts > 100 {
+		t.Errorf("%d rows were sent for 4 new entries", report.Upserts)
+	}
+	rows("events:long 2003, events:short 6")
+}
+
 // sizesOfFill sums the sizes of the keys that fill makes.
 func sizesOfFill(count int) (sum int) {
 	for i := range count {
