@@ -35,9 +35,9 @@ func (n *node) dial(ctx context.Context, depth, limit int) (*conn, error) {
 	var dialed net.Conn
 	var err error
 	if config := n.tls(); config != nil {
-		dialed, err = (&tls.Dialer{NetDialer: plain, Config: config}).DialContext(ctx, o.Network, o.Address)
+		dialed, err = (&tls.Dialer{NetDialer: plain, Config: config}).DialContext(ctx, n.network, n.address)
 	} else {
-		dialed, err = plain.DialContext(ctx, o.Network, o.Address)
+		dialed, err = plain.DialContext(ctx, n.network, n.address)
 	}
 	if err != nil {
 		return nil, err

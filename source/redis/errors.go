@@ -56,7 +56,7 @@ func (n *node) outage(err error) error {
 	if errors.Is(err, io.EOF) {
 		err = errors.New("the server closed the connection")
 	}
-	return &outageError{node: n.options.Address, err: err}
+	return &outageError{node: n.address, err: err}
 }
 
 // connectError puts an error of connecting into the terms of the contract: what
@@ -137,11 +137,11 @@ func explained(answer resp.Error) error {
 
 // refuse is access for a server that has answered.
 func (n *node) refuse(format string, args ...any) error {
-	return &source.AccessError{Node: n.options.Address, Refused: true, Err: fmt.Errorf(format, args...)}
+	return &source.AccessError{Node: n.address, Refused: true, Err: fmt.Errorf(format, args...)}
 }
 
 func (n *node) access(format string, args ...any) error {
-	return &source.AccessError{Node: n.options.Address, Err: fmt.Errorf(format, args...)}
+	return &source.AccessError{Node: n.address, Err: fmt.Errorf(format, args...)}
 }
 
 // asReply returns the error reply that err is about.

@@ -44,16 +44,16 @@ const (
 )
 
 // subscribe has the server runID notify of changes from now on.
-func (s *Source) subscribe(ctx context.Context, runID string) (*events, error) {
-	c, err := s.node.dial(ctx, 2, eventBytes)
+func (s *Source) subscribe(ctx context.Context, n *node, runID string) (*events, error) {
+	c, err := n.dial(ctx, 2, eventBytes)
 	if err != nil {
-		return nil, s.node.connectError(err)
+		return nil, n.connectError(err)
 	}
 	e := &events{
 		conn: c, source: s, limit: windowBytes, changed: map[int]map[string]struct{}{},
 		stop: make(chan struct{}), lost: make(chan struct{}),
 	}
-	if err := e.begin(ctx, runID); err != nil {
+	if err := e.begin(ctx, n, runID); err != nil {
 		c.close()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -65,11 +65,11 @@ func (s *Source) subscribe(ctx context.Context, runID string) (*events, error) {
 	return e, nil
 }
 
-func (e *events) begin(ctx context.Context, runID string) error {
+func (e *events) begin(ctx context.Context, n *node, runID string) error {
 	s := e.source
 	defer context.AfterFunc(ctx, e.conn.abort)()
-	if err := e.conn.introduce(ctx, &s.options); err != nil {
-		return s.node.connectError(err)
+	if err := e.conn.introduce(ctx, n.options); err != nil {
+		return n.connectError(err)
 	}
 	p := newPipeline()
 	p.add("INFO", "server")
@@ -77,18 +77,18 @@ func (e *events) begin(ctx context.Context, runID string) error {
 		p.add("PSUBSCRIBE", pattern)
 	}
 	if err := e.conn.exchange(ctx, p); err != nil {
-		return s.node.readError(err)
+		return n.readError(err)
 	}
 	text, err := p.next().Bytes()
 	if _, refused := asReply(err); err != nil && !refused {
-		return s.node.readError(err)
+		return n.readError(err)
 	}
 	if is := parseInfo(string(text))["run_id"]; is != runID {
-		return s.node.outage(&replacedError{was: runID, is: is})
+		return n.outage(&replacedError{was: runID, is: is})
 	}
 	for p.replies.Len() > 0 {
 		if err := p.next().Err(); err != nil {
-			return s.node.refuse("keyspace notifications are not permitted (%w); grant %s to the user, or leave follow out", err, s.eventGrant())
+			return n.refuse("keyspace notifications are not permitted (%w); grant %s to the user, or leave follow out", err, s.eventGrant())
 		}
 	}
 	return nil

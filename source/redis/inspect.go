@@ -13,16 +13,17 @@ import (
 
 // Inspect connects and reports what it finds. It reads no value.
 func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
-	ss, err := s.node.connect(ctx)
+	n := &s.node
+	ss, err := n.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer ss.close()
-	s.node.reached = true
+	n.reached = true
 	sv := &ss.server
 	report := &source.Report{
 		Mode:  modeScan,
-		Nodes: []source.Node{{Address: s.options.Address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
+		Nodes: []source.Node{{Address: n.address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
 	}
 	counts := keyspace(sv.info)
 	for _, db := range s.databases(sv) {
@@ -32,7 +33,7 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	i := &inspection{report: report, server: sv}
 	i.ok("connect", fmt.Sprintf("%s, %s, round trip %s", sv.name(), sv.role, sv.rtt.Round(time.Microsecond)))
 	var access *source.AccessError
-	if err := s.node.readable(sv); errors.As(err, &access) {
+	if err := n.readable(sv); errors.As(err, &access) {
 		i.add("server", source.Fail, access.Err.Error())
 		return report, nil
 	} else if err != nil {

@@ -42,7 +42,8 @@ func (s *Source) Lag(ctx context.Context, at row.Position) (int64, error) {
 	if err := json.Unmarshal([]byte(at.Token), &p); err != nil || p.Mode != modeReplica {
 		return source.NoLag, nil
 	}
-	n := node{options: &s.options, reached: true} // a reader may be using the source's
+	n := s.node // a reader may be using it
+	n.reached = true
 	ss, err := n.connect(ctx)
 	if err != nil {
 		return 0, err

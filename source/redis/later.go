@@ -18,6 +18,7 @@ import (
 // those of one moment again.
 type later struct {
 	source     *Source
+	node       *node
 	server     server
 	generation int64
 	marks      *marks
@@ -79,13 +80,13 @@ func (l *later) next() (value.Type, bool) {
 
 // begin begins to read all keys of a type.
 func (l *later) begin(ctx context.Context, t value.Type) error {
-	ss, err := l.source.connect(ctx)
+	ss, err := l.source.connect(ctx, l.node)
 	if err != nil {
 		return err
 	}
 	if is := ss.server.runID; is != l.server.runID {
 		ss.close()
-		return l.source.node.outage(&replacedError{was: l.server.runID, is: is})
+		return l.node.outage(&replacedError{was: l.server.runID, is: is})
 	}
 	r := l.source.readerOf(ss)
 	r.marks, r.filter.Types = l.marks, []string{t.String()}
@@ -109,7 +110,7 @@ func (l *later) end(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return l.source.node.readError(err)
+		return l.node.readError(err)
 	}
 	l.offset = offset
 	return l.Close()

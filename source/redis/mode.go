@@ -37,7 +37,7 @@ func (s *Source) choose(ctx context.Context, from row.Position) (choice, error) 
 	if !o.Follow {
 		c.reason = "the server permits PSYNC, and the last run read that way"
 	}
-	err := s.tryReplica(ctx)
+	err := s.tryReplica(ctx, &s.node)
 	if access, denied := errors.AsType[*source.AccessError](err); denied && access.Refused {
 		c = choice{modeScan, fmt.Sprintf("keylift may not join as a replica: %v", access.Err)}
 	} else if err != nil {
@@ -54,21 +54,21 @@ func (s *Source) settle(c choice) {
 }
 
 // tryReplica returns what keeps keylift from reading as a replica, nil if nothing does.
-func (s *Source) tryReplica(ctx context.Context) error {
-	if err := replication.Permitted(ctx, s.linkOptions()); err != nil {
-		return s.linkError(ctx, err)
+func (s *Source) tryReplica(ctx context.Context, n *node) error {
+	if err := replication.Permitted(ctx, n.linkOptions()); err != nil {
+		return n.linkError(ctx, err)
 	}
-	ss, err := s.connect(ctx)
+	ss, err := s.connect(ctx, n)
 	if err != nil {
 		return err
 	}
 	defer ss.close()
 	_, err = ss.commands(ctx)
 	if reply, refused := asReply(err); refused {
-		return s.node.refuse("COMMAND is not permitted (%w); grant +command to the user", reply)
+		return n.refuse("COMMAND is not permitted (%w); grant +command to the user", reply)
 	}
 	if err != nil {
-		return s.node.readError(err)
+		return n.readError(err)
 	}
 	return nil
 }

@@ -12,8 +12,9 @@ import (
 
 // A node is one server process, as it is reached.
 type node struct {
-	options *Options
-	reached bool // it has answered before: an outage now will pass
+	options          *Options
+	network, address string // as in Options
+	reached          bool   // it has answered before: an outage now will pass
 }
 
 func (n *node) tls() *tls.Config {
@@ -21,7 +22,7 @@ func (n *node) tls() *tls.Config {
 		return nil
 	}
 	c := n.options.TLS.Clone()
-	if host, _, err := net.SplitHostPort(n.options.Address); err == nil && c.ServerName == "" {
+	if host, _, err := net.SplitHostPort(n.address); err == nil && c.ServerName == "" {
 		c.ServerName = host
 	}
 	return c

@@ -19,6 +19,7 @@ import (
 // a database was flushed or swapped, and every RepairInterval.
 type notifiedReader struct {
 	source *Source
+	node   *node
 	events *events
 
 	snapshot *reader // nil: it is complete
@@ -31,20 +32,20 @@ type notifiedReader struct {
 
 // openNotified starts to follow behind from.
 func (s *Source) openNotified(ctx context.Context, from row.Position) (source.Reader, error) {
-	ss, err := s.connect(ctx)
+	ss, err := s.connect(ctx, &s.node)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.notifies(ctx, ss); err != nil {
+	if err := ss.notifies(ctx); err != nil {
 		ss.close()
 		return nil, err
 	}
-	events, err := s.subscribe(ctx, ss.server.runID)
+	events, err := s.subscribe(ctx, ss.node, ss.server.runID)
 	if err != nil {
 		ss.close()
 		return nil, err
 	}
-	r := &notifiedReader{source: s, events: events}
+	r := &notifiedReader{source: s, node: ss.node, events: events}
 	if err := r.readSnapshot(ctx, ss, from); err != nil {
 		return nil, errors.Join(err, events.Close())
 	}
@@ -106,7 +107,7 @@ func (r *notifiedReader) repair(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ss, err := r.source.connect(ctx)
+	ss, err := r.source.connect(ctx, r.node)
 	if err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ type notifiedKeys struct {
 }
 
 func (r *notifiedReader) readChanges(ctx context.Context) (*notifiedKeys, error) {
-	ss, err := r.source.connect(ctx)
+	ss, err := r.source.connect(ctx, r.node)
 	if err != nil {
 		return nil, err
 	}
@@ -234,8 +235,8 @@ func missingClasses(setting string) string {
 
 // notifies reports, as an error, that the server notifies of too little. Where it
 // may not be asked, that is not known.
-func (s *Source) notifies(ctx context.Context, ss *session) error {
-	setting, known := ss.notifications(ctx)
+func (s *session) notifies(ctx context.Context) error {
+	setting, known := s.notifications(ctx)
 	if missing := missingClasses(setting); known && missing != "" {
 		return s.node.refuse("%s", lackingEvents(setting, missing))
 	}
@@ -277,7 +278,7 @@ func (s *Source) inspectNotifications(ctx context.Context, ss *session, i *inspe
 	default:
 		i.ok("notifications", fmt.Sprintf("notify-keyspace-events is %q", setting))
 	}
-	events, err := s.subscribe(ctx, ss.server.runID)
+	events, err := s.subscribe(ctx, ss.node, ss.server.runID)
 	switch access, denied := errors.AsType[*source.AccessError](err); {
 	case err == nil:
 		_ = events.Close() // it has gathered nothing that is wanted

@@ -106,7 +106,7 @@ func (r *reader) begin(ctx context.Context, producers ...func(context.Context) e
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return s.node.readError(err)
+		return ss.node.readError(err)
 	}
 	// The reader outlives the call that opens it.
 	reading, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -249,7 +249,7 @@ func (r *reader) failure() error {
 	if errors.Is(err, errClosed) {
 		return err
 	}
-	return r.source.node.readError(err)
+	return r.session.node.readError(err)
 }
 
 // Close ends the reading and waits for its goroutines.

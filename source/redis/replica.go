@@ -21,6 +21,7 @@ import (
 // on from a position, then the changes that follow.
 type replicaReader struct {
 	source     *Source
+	node       *node
 	link       *replication.Link
 	stream     *replication.Spool // nil: nothing is read behind the snapshot yet
 	generation int64
@@ -39,6 +40,7 @@ type replicaReader struct {
 
 // A linkStart is a link that the server has let begin.
 type linkStart struct {
+	node   *node
 	link   *replication.Link
 	start  replication.Start
 	server server
@@ -57,7 +59,7 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		if l != nil {
 			_ = l.link.Close()
 		}
-		if l, err = s.begin(ctx, p); err != nil {
+		if l, err = s.begin(ctx, &s.node, p); err != nil {
 			return nil, err
 		}
 	}
@@ -71,14 +73,14 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		return nil, &source.PositionLostError{Reason: "the server took over from another, perhaps without its last writes, of which some may have been read"}
 	}
 	r := &replicaReader{
-		source: s, link: l.link, runID: l.server.runID,
+		source: s, node: l.node, link: l.link, runID: l.server.runID,
 		generation: from.Generation, history: l.start.ID,
 		from: replication.Position{Offset: l.start.Offset, Database: p.Database}, seen: p.Seen,
 		target: max(l.start.Offset, offsetOf(&l.server)), marks: newMarks(),
 	}
 	if l.start.Full {
 		r.generation, r.from.Database, r.seen = from.Generation+1, 0, 0 // the server selects one before the first command
-		r.later = &later{source: s, server: l.server, generation: r.generation, marks: r.marks}
+		r.later = &later{source: s, node: l.node, server: l.server, generation: r.generation, marks: r.marks}
 		r.rows = s.readSnapshot(l, r.later)
 	} else {
 		r.marks.restore(p.Marks)
@@ -92,7 +94,7 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 // receive begins to receive what is behind the snapshot, or returns what has begun.
 func (r *replicaReader) receive() *replication.Spool {
 	if r.stream == nil {
-		r.stream = replication.NewSpool(r.link, r.source.spoolOptions())
+		r.stream = replication.NewSpool(r.link, r.node.spoolOptions())
 	}
 	return r.stream
 }
@@ -102,37 +104,37 @@ func (r *replicaReader) reached() bool {
 	return !r.source.options.Follow && r.from.Offset >= r.target
 }
 
-// begin makes a link that begins at p, or with a snapshot.
-func (s *Source) begin(ctx context.Context, p replicaPosition) (*linkStart, error) {
-	ss, err := s.connect(ctx)
+// begin makes a link to n that begins at p, or with a snapshot.
+func (s *Source) begin(ctx context.Context, n *node, p replicaPosition) (*linkStart, error) {
+	ss, err := s.connect(ctx, n)
 	if err != nil {
 		return nil, err
 	}
 	sv := ss.server
 	ss.close()
-	link, err := replication.Dial(ctx, s.linkOptions())
+	link, err := replication.Dial(ctx, n.linkOptions())
 	if err != nil {
-		return nil, s.linkError(ctx, err)
+		return nil, n.linkError(ctx, err)
 	}
 	start, err := link.Sync(ctx, p.History, p.Offset)
 	if err != nil {
 		_ = link.Close()
-		return nil, s.linkError(ctx, err)
+		return nil, n.linkError(ctx, err)
 	}
-	return &linkStart{link: link, start: start, server: sv, at: time.Now().Add(sv.ahead)}, nil
+	return &linkStart{node: n, link: link, start: start, server: sv, at: time.Now().Add(sv.ahead)}, nil
 }
 
-func (s *Source) linkOptions() replication.Options {
-	o := &s.options
+func (n *node) linkOptions() replication.Options {
+	o := n.options
 	return replication.Options{
-		Network: o.Network, Address: o.Address, TLS: s.node.tls(), Username: o.Username, Password: o.Password,
+		Network: n.network, Address: n.address, TLS: n.tls(), Username: o.Username, Password: o.Password,
 		ConnectTimeout: o.ConnectTimeout, ReplyTimeout: o.IOTimeout,
 	}
 }
 
-func (s *Source) spoolOptions() replication.SpoolOptions {
-	o := &s.options
-	return replication.SpoolOptions{Folder: o.SpoolFolder, Bytes: o.SpoolBytes, Logger: o.Logger.With("node", o.Address)}
+func (n *node) spoolOptions() replication.SpoolOptions {
+	o := n.options
+	return replication.SpoolOptions{Folder: o.SpoolFolder, Bytes: o.SpoolBytes, Logger: o.Logger.With("node", n.address)}
 }
 
 // readSnapshot starts to read the snapshot that the link begins with.
@@ -180,7 +182,7 @@ func (r *replicaReader) Next(ctx context.Context) (*row.Batch, error) {
 			r.rows = nil
 			return r.Next(ctx)
 		case err != nil && ctx.Err() == nil:
-			return nil, r.source.snapshotError(err)
+			return nil, r.source.snapshotError(r.node, err)
 		}
 		return b, err
 	}
@@ -241,41 +243,41 @@ func (r *replicaReader) Close() error {
 }
 
 // snapshotError puts an error of the snapshot into the terms of the contract.
-func (s *Source) snapshotError(err error) error {
+func (s *Source) snapshotError(n *node, err error) error {
 	if unsupported, ok := errors.AsType[*rdb.UnsupportedError](err); ok {
 		if s.options.Auto {
 			s.settle(choice{modeScan, fmt.Sprintf("the snapshot cannot be read: %v", unsupported)})
 			return &source.PositionLostError{Reason: s.chosen.reason}
 		}
-		return s.node.refuse("the snapshot cannot be read: %w; set mode to scan", unsupported)
+		return n.refuse("the snapshot cannot be read: %w; set mode to scan", unsupported)
 	}
 	if corrupt, ok := errors.AsType[*rdb.CorruptError](err); ok {
-		return fmt.Errorf("%s: the snapshot is broken: %w; run the sync again, and if that does not help, set mode to scan", s.options.Address, corrupt)
+		return fmt.Errorf("%s: the snapshot is broken: %w; run the sync again, and if that does not help, set mode to scan", n.address, corrupt)
 	}
 	if errors.Is(err, errClosed) {
 		return err
 	}
-	return s.node.outage(err)
+	return n.outage(err)
 }
 
 // linkError puts an error of making a link into the terms of the contract.
-func (s *Source) linkError(ctx context.Context, err error) error {
+func (n *node) linkError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	reply, ok := errors.AsType[*replication.ReplyError](err)
 	if !ok {
-		return s.node.connectError(err)
+		return n.connectError(err)
 	}
 	for _, passing := range []string{"LOADING", "NOMASTERLINK", "MASTERDOWN", "BUSY", "ERR Can't SYNC"} {
 		if strings.HasPrefix(reply.Text, passing) {
-			return s.node.outage(err)
+			return n.outage(err)
 		}
 	}
 	if strings.HasPrefix(reply.Text, "WRONGPASS") || strings.HasPrefix(reply.Text, "NOAUTH") {
-		return s.node.refuse("the user name or the password is wrong; check username and password")
+		return n.refuse("the user name or the password is wrong; check username and password")
 	}
-	return s.node.refuse("the server does not let keylift join as a replica (%w); grant +psync and +replconf to the user, or set mode to scan", reply)
+	return n.refuse("the server does not let keylift join as a replica (%w); grant +psync and +replconf to the user, or set mode to scan", reply)
 }
 
 // A replicaPosition is a place in a replication history: everything before it is

@@ -39,13 +39,13 @@ type changesReader struct {
 }
 
 func (s *Source) newChangesReader(ctx context.Context, replica *replicaReader) (*changesReader, error) {
-	ss, err := s.connect(ctx)
+	ss, err := s.connect(ctx, replica.node)
 	if err != nil {
 		return nil, err
 	}
 	if is := ss.server.runID; is != replica.runID {
 		ss.close()
-		return nil, s.node.outage(&replacedError{was: replica.runID, is: is})
+		return nil, replica.node.outage(&replacedError{was: replica.runID, is: is})
 	}
 	commands, err := ss.commands(ctx)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Source) newChangesReader(ctx context.Context, replica *replicaReader) (
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, s.node.readError(err)
+		return nil, replica.node.readError(err)
 	}
 	c := &changesReader{
 		rereader: s.newRereader(ss, replica.generation), replica: replica,
@@ -229,7 +229,7 @@ func (c *changesReader) lost(changes *replication.Changes) error {
 func (c *changesReader) Next(ctx context.Context) (*row.Batch, error) {
 	b, err := c.rereader.Next(ctx)
 	if errors.Is(err, io.EOF) && c.broken != nil {
-		return nil, c.source.node.readError(c.broken)
+		return nil, c.session.node.readError(c.broken)
 	}
 	if err != nil {
 		return nil, err
@@ -259,7 +259,7 @@ func (c *changesReader) ask(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return c.source.node.readError(err)
+		return c.session.node.readError(err)
 	}
 	c.replica.seen, c.shown = now, now == anyOffset
 	return nil

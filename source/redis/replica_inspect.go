@@ -13,9 +13,9 @@ import (
 
 // inspectReplica tells what stands between keylift and joining as a replica.
 func (s *Source) inspectReplica(ctx context.Context, ss *session, i *inspection) {
-	if err := replication.Permitted(ctx, s.linkOptions()); err == nil {
+	if err := replication.Permitted(ctx, ss.node.linkOptions()); err == nil {
 		i.ok("permission PSYNC", "the server lets keylift join as a replica")
-	} else if access, denied := errors.AsType[*source.AccessError](s.linkError(ctx, err)); denied {
+	} else if access, denied := errors.AsType[*source.AccessError](ss.node.linkError(ctx, err)); denied {
 		i.add("permission PSYNC", source.Fail, access.Err.Error())
 	} else {
 		i.add("permission PSYNC", source.Warn, fmt.Sprintf("not known yet: %v", err))

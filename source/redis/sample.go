@@ -53,22 +53,23 @@ type sampler struct {
 
 // Sample looks at a part of the keys.
 func (s *Source) Sample(ctx context.Context, o source.SampleOptions) (*source.Sample, error) {
-	ss, err := s.node.connect(ctx)
+	n := &s.node
+	ss, err := n.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer ss.close()
-	if err := s.node.scannable(&ss.server); err != nil {
+	if err := n.scannable(&ss.server); err != nil {
 		return nil, err
 	}
-	s.node.reached = true
+	n.reached = true
 	defer context.AfterFunc(ctx, ss.abort)()
 	m := &sampler{source: s, session: ss, began: time.Now(), sample: &source.Sample{}, refused: map[string]int{}}
 	if err := m.run(ctx, o); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, s.node.readError(err)
+		return nil, n.readError(err)
 	}
 	return m.sample, nil
 }

@@ -38,7 +38,7 @@ func Open(o Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{options: o, filter: newFilter(&o), misfits: source.NewNotices(o.Logger, o.LogKeys)}
-	s.node.options = &s.options
+	s.node = node{options: &s.options, network: o.Network, address: o.Address}
 	if err := s.planFor(0); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Source) Close() error {
 // Tables returns the tables of the source. It connects, because the precision of
 // expiries depends on the server.
 func (s *Source) Tables(ctx context.Context) ([]*row.Table, error) {
-	ss, err := s.connect(ctx)
+	ss, err := s.connect(ctx, &s.node)
 	if err != nil {
 		return nil, err
 	}
@@ -67,17 +67,17 @@ func (s *Source) Tables(ctx context.Context) ([]*row.Table, error) {
 	return s.plan.Tables(), nil
 }
 
-// connect makes a session with a server that is ready to be read.
-func (s *Source) connect(ctx context.Context) (*session, error) {
-	ss, err := s.node.connect(ctx)
+// connect makes a session with a node that is ready to be read.
+func (s *Source) connect(ctx context.Context, n *node) (*session, error) {
+	ss, err := n.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.node.readable(&ss.server); err != nil {
+	if err := n.readable(&ss.server); err != nil {
 		ss.close()
 		return nil, err
 	}
-	s.node.reached = true
+	n.reached = true
 	tolerance := expiryTolerance
 	if ss.server.can.pexpiretime {
 		tolerance = 0
@@ -118,7 +118,7 @@ func (s *Source) Open(ctx context.Context, from row.Position) (source.Reader, er
 	if s.options.Follow {
 		return s.openNotified(ctx, from)
 	}
-	ss, err := s.connect(ctx)
+	ss, err := s.connect(ctx, &s.node)
 	if err != nil {
 		return nil, err
 	}
