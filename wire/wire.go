@@ -57,7 +57,7 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 		if err != nil {
 			return nil, err
 		}
-		o.TLS = t
+		o.TLS = func() *tls.Config { return t }
 		if cfg.TLS.Insecure {
 			log.Warn("tls_insecure is true: the server's certificate is not verified")
 		}

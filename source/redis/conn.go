@@ -20,6 +20,9 @@ type conn struct {
 	replies *resp.Reader
 	idle    chan struct{} // closed when no more pipelines will be answered
 
+	login      Credentials // of introduce
+	endRenewal func()      // of renew; nil: there is none
+
 	mu       sync.Mutex
 	waiting  []*pipeline    // to be sent
 	inFlight chan *pipeline // sent, in order
@@ -126,6 +129,9 @@ func (c *conn) abort() { _ = c.net.Close() } // nothing was written that could b
 // close ends the connection, when nobody sends any more. What waits is forgotten.
 func (c *conn) close() {
 	c.abort()
+	if c.endRenewal != nil {
+		c.endRenewal()
+	}
 	c.mu.Lock()
 	c.waiting = nil
 	close(c.inFlight)

@@ -47,6 +47,7 @@ func (s *session) begin(ctx context.Context) (err error) {
 	if err := s.control.introduce(ctx, s.node.options); err != nil {
 		return err
 	}
+	s.control.renew(s.node)
 	s.server, err = s.node.look(ctx, s)
 	return err
 }
@@ -61,6 +62,7 @@ func (s *session) open(ctx context.Context, depth int) (err error) {
 	if err := s.values.introduce(ctx, s.node.options); err != nil {
 		return err
 	}
+	s.values.renew(s.node)
 	p := newPipeline()
 	p.add("INFO", "server")
 	p.add("CLIENT", "NO-TOUCH", "ON")
@@ -80,12 +82,15 @@ func (s *session) open(ctx context.Context, depth int) (err error) {
 
 // introduce logs in, names the connection and chooses the database.
 func (c *conn) introduce(ctx context.Context, o *Options) error {
+	return o.logIn(ctx, func(with Credentials) error {
+		c.login = with
+		return c.greet(ctx, o)
+	})
+}
+
+func (c *conn) greet(ctx context.Context, o *Options) error {
 	p := newPipeline()
-	if o.Username != "" {
-		p.add("AUTH", o.Username, o.Password)
-	} else if o.Password != "" {
-		p.add("AUTH", o.Password)
-	}
+	p.addAuth(c.login)
 	if !o.manyDatabases() && o.Databases[0] != 0 {
 		p.add("SELECT", itoa(o.Databases[0]))
 	}

@@ -66,7 +66,15 @@ func (n *node) connectError(err error) error {
 		if unavailable(answer) && !strings.HasPrefix(answer.Error(), "NOAUTH") {
 			return n.outage(err)
 		}
+		if refusesLogin(answer) {
+			return n.refusedLogin(explained(answer))
+		}
 		return n.refusal(answer)
+	}
+	if lacking, ok := errors.AsType[credentialsError](err); ok && !n.reached {
+		return n.access("%w", lacking.error)
+	} else if ok {
+		return n.outage(err)
 	}
 	if hint := tlsHint(err); hint != "" {
 		return n.access("%w; %s", err, hint)
@@ -96,15 +104,20 @@ func (n *node) connectError(err error) error {
 
 // tlsHint returns what to do about a failure of TLS; empty if err is none.
 func tlsHint(err error) string {
+	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, new(x509.HostnameError)):
 		return "set tls_server_name to a name that the certificate holds"
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return "set tls_ca to the certificate of the authority that signed it"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the server's certificate, or set this machine's clock"
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return "the server does not speak TLS at this port: use its TLS port, or set ssl to false"
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return "check the server's certificate"
+	case strings.Contains(err.Error(), "remote error: tls: expired certificate"):
+		return "renew the client's certificate, tls_cert"
 	case errors.As(err, new(tls.AlertError)), strings.Contains(err.Error(), "remote error: tls:"):
 		return "if the server asks for client certificates, set tls_cert and tls_key"
 	}
@@ -116,11 +129,13 @@ func (n *node) refusal(answer resp.Error) error {
 	return n.refuse("%w", explained(answer))
 }
 
+var errWrongPassword = errors.New("the user name or the password is wrong; check username and password")
+
 func explained(answer resp.Error) error {
 	text := answer.Error()
 	switch {
 	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"):
-		return errors.New("the user name or the password is wrong; check username and password")
+		return errWrongPassword
 	case strings.HasPrefix(text, "NOAUTH"):
 		return errors.New("the server asks for a password; set password, and username if it is not the default user")
 	case strings.Contains(text, "no password is set"), strings.Contains(text, "without any password configured"):

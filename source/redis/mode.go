@@ -8,7 +8,6 @@ import (
 
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
-	"github.com/keylift/keylift/source/redis/replication"
 )
 
 const modeScan = "scan"
@@ -55,7 +54,7 @@ func (s *Source) settle(c choice) {
 
 // tryReplica returns what keeps keylift from reading as a replica, nil if nothing does.
 func (s *Source) tryReplica(ctx context.Context, n *node) error {
-	if err := replication.Permitted(ctx, n.linkOptions()); err != nil {
+	if err := n.permitted(ctx); err != nil {
 		return n.linkError(ctx, err)
 	}
 	ss, err := s.connect(ctx, n)

@@ -21,7 +21,7 @@ func (n *node) tls() *tls.Config {
 	if n.options.TLS == nil {
 		return nil
 	}
-	c := n.options.TLS.Clone()
+	c := n.options.TLS().Clone()
 	if host, _, err := net.SplitHostPort(n.address); err == nil && c.ServerName == "" {
 		c.ServerName = host
 	}

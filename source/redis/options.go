@@ -2,6 +2,7 @@ package redis
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,10 +15,17 @@ import (
 
 // Options say what to read and how. Zero values mean the defaults.
 type Options struct {
-	Network            string // "tcp" (default) or "unix"
-	Address            string // host:port, or the path of a socket
+	Network string // "tcp" (default) or "unix"
+	Address string // host:port, or the path of a socket
+	// TLS returns the configuration of a new connection; nil: no TLS. Where its
+	// ServerName is empty, the host of Address takes its place.
+	TLS func() *tls.Config
+
 	Username, Password string
-	TLS                *tls.Config // nil: no TLS; ServerName empty: the host of Address
+	// Credentials returns, in place of Username and Password, what a new connection
+	// logs in with, and one that lives on when its own have come of age. refused is what
+	// the server did not accept just now, zero if nothing. Goroutines call it at once.
+	Credentials func(ctx context.Context, refused Credentials) (Credentials, error)
 
 	Databases    []int // default: 0 alone
 	AllDatabases bool  // every database that holds keys when a snapshot starts; Databases is not used
@@ -59,8 +67,10 @@ type Options struct {
 	IOTimeout      time.Duration // of one round trip; default 30 s
 
 	Logger  *slog.Logger // default: none
-	plan    string       // fingerprint of Tables
 	LogKeys bool         // write key names into logs and messages; otherwise a hash stands for them
+
+	plan     string // fingerprint of Tables
+	changing bool   // what Credentials returns may change
 }
 
 // Defaults of Options.
@@ -92,6 +102,10 @@ func (o Options) withDefaults() (Options, error) {
 	o.IOTimeout = cmp.Or(o.IOTimeout, DefaultTimeout)
 	o.PublishInterval = cmp.Or(o.PublishInterval, DefaultPublishInterval)
 	o.RepairInterval = cmp.Or(o.RepairInterval, DefaultRepairInterval)
+	o.changing = o.Credentials != nil
+	if !o.changing {
+		o.Credentials = fixed(o.Username, o.Password)
+	}
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if len(o.Databases) == 0 {
 		o.Databases = []int{0}

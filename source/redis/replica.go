@@ -112,7 +112,7 @@ func (s *Source) begin(ctx context.Context, n *node, p replicaPosition) (*linkSt
 	}
 	sv := ss.server
 	ss.close()
-	link, err := replication.Dial(ctx, n.linkOptions())
+	link, err := n.dialLink(ctx)
 	if err != nil {
 		return nil, n.linkError(ctx, err)
 	}
@@ -124,10 +124,10 @@ func (s *Source) begin(ctx context.Context, n *node, p replicaPosition) (*linkSt
 	return &linkStart{node: n, link: link, start: start, server: sv, at: time.Now().Add(sv.ahead)}, nil
 }
 
-func (n *node) linkOptions() replication.Options {
+func (n *node) linkOptions(with Credentials) replication.Options {
 	o := n.options
 	return replication.Options{
-		Network: n.network, Address: n.address, TLS: n.tls(), Username: o.Username, Password: o.Password,
+		Network: n.network, Address: n.address, TLS: n.tls(), Username: with.Username, Password: with.Password,
 		ConnectTimeout: o.ConnectTimeout, ReplyTimeout: o.IOTimeout,
 	}
 }
@@ -275,7 +275,7 @@ func (n *node) linkError(ctx context.Context, err error) error {
 		}
 	}
 	if strings.HasPrefix(reply.Text, "WRONGPASS") || strings.HasPrefix(reply.Text, "NOAUTH") {
-		return n.refuse("the user name or the password is wrong; check username and password")
+		return n.refusedLogin(errWrongPassword)
 	}
 	return n.refuse("the server does not let keylift join as a replica (%w); grant +psync and +replconf to the user, or set mode to scan", reply)
 }

@@ -8,12 +8,11 @@ import (
 	"time"
 
 	"github.com/keylift/keylift/source"
-	"github.com/keylift/keylift/source/redis/replication"
 )
 
 // inspectReplica tells what stands between keylift and joining as a replica.
 func (s *Source) inspectReplica(ctx context.Context, ss *session, i *inspection) {
-	if err := replication.Permitted(ctx, ss.node.linkOptions()); err == nil {
+	if err := ss.node.permitted(ctx); err == nil {
 		i.ok("permission PSYNC", "the server lets keylift join as a replica")
 	} else if access, denied := errors.AsType[*source.AccessError](ss.node.linkError(ctx, err)); denied {
 		i.add("permission PSYNC", source.Fail, access.Err.Error())

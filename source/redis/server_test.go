@@ -192,7 +192,10 @@ func tryRead(tb testing.TB, s *Source, from row.Position) (got reading, err erro
 // sourceOf returns a source of a test server.
 func sourceOf(tb testing.TB, s *testserver.Server, change ...func(*Options)) *Source {
 	tb.Helper()
-	o := Options{Network: s.Network(), Address: s.Address(), TLS: s.ClientTLS()}
+	o := Options{Network: s.Network(), Address: s.Address()}
+	if s.CA() != "" {
+		o.TLS = s.ClientTLS
+	}
 	for _, f := range change {
 		f(&o)
 	}
