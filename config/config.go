@@ -12,13 +12,18 @@ import (
 // A Config is a valid configuration: every field is set, by the document, by a
 // flag or by default.
 type Config struct {
-	Host      string // name or address, without brackets; "" when Socket is set
-	Port      int
-	Socket    string // path of a unix socket; "" when Host is set
-	Username  string // "" is the server's default user
-	Password  Secret
-	Databases Databases
-	TLS       TLS
+	Host     string // name or address, without brackets; "" when Socket is set
+	Port     int
+	Socket   string // path of a unix socket; "" when Host is set
+	Username string // "" is the server's default user
+	Password Secret
+	// PasswordCommand is a command for the shell that prints the password, in place of
+	// Password. What it printed, and what files of secrets hold, counts as current for
+	// PasswordRefresh.
+	PasswordCommand Secret
+	PasswordRefresh time.Duration
+	Databases       Databases
+	TLS             TLS
 
 	KeyPatterns     []string      // Redis globs; a key that matches any is read
 	ExcludePatterns []string      // Redis globs; a key that matches any is not
@@ -49,7 +54,8 @@ type Config struct {
 	ReadTimeout    time.Duration
 	RetryFor       time.Duration // zero fails at the first error
 
-	origins map[string]string // by key: where its value comes from; absent: the default
+	origins map[string]string     // by key: where its value comes from; absent: the default
+	files   map[string]secretFile // by key: the file that its value comes from; absent: none
 }
 
 // TLS says how the connection to the server is encrypted. The files are PEM

@@ -37,6 +37,8 @@ for editors, ` + "`keylift config print`" + ` the configuration in effect and wh
   empty. A variable without default has to be set. What a variable holds is taken as it is. ` + "`$$`" + ` is a dollar sign.
 - **Secrets from files.** A key that ends in ` + "`_file`" + ` names a file, relative to where keylift runs, that holds the value of the key without it. One
   newline at its end is dropped. A key and its file cannot both be given.
+- **Secrets that change.** Such a file is read again for each connection, and the files of TLS too. ` + "`password_command`" + ` asks a provider for its token.
+  See [security.md](security.md).
 - **Flags.** Each key is a flag too, with dashes: ` + "`--batch-size 500`" + `. A flag wins over the document and is taken as it is; a list is given by
   repeating the flag. ` + "`--url`" + ` is another server: it replaces the document's host, port, ssl, username and password.
 - **Sizes** are bytes, or a number with B, KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024).

@@ -14,6 +14,7 @@ type given struct {
 	part  string // of a url: the key of the setting that it holds; else ""
 	line  int    // in the document; 0 for a flag
 	at    int    // for the order of mistakes
+	file  string // that the value was read from; "": from none
 	value node
 }
 
@@ -191,7 +192,7 @@ func (l *loader) readFile(g given) given {
 		l.wrong(g, "holds %s: %v", holds(g.value), err)
 		return g.failed()
 	}
-	g.value = node{shape: text, text: secret}
+	g.file, g.value = g.value.text, node{shape: text, text: secret}
 	return g
 }
 
@@ -227,8 +228,13 @@ func merge(doc, flags layer) layer {
 		delete(all, "url")
 	}
 	if flags["host"].part != "" || flags["url"].part != "" {
-		for _, key := range []string{"url", "host", "port", "ssl", "username", "password"} {
+		for _, key := range []string{"url", "host", "port", "ssl", "username", "password", "password_command"} {
 			delete(all, key)
+		}
+	}
+	for key, other := range map[string]string{"password": "password_command", "password_command": "password"} {
+		if _, ok := flags[key]; ok {
+			delete(all, other)
 		}
 	}
 	maps.Copy(all, flags)
@@ -237,7 +243,7 @@ func merge(doc, flags layer) layer {
 
 // settle parses every setting into a Config, by default where it is not given.
 func (l *loader) settle(all layer) *Config {
-	c := &Config{origins: map[string]string{}}
+	c := &Config{origins: map[string]string{}, files: map[string]secretFile{}}
 	for i := range settings {
 		s := &settings[i]
 		if s.value == nil {
@@ -249,6 +255,9 @@ func (l *loader) settle(all layer) *Config {
 			continue
 		case ok:
 			c.origins[s.Key] = g.origin()
+			if g.file != "" {
+				c.files[s.Key] = secretFile{setting: g.name, file: g.file, part: g.part}
+			}
 		default:
 			g.value = node{shape: text, text: s.Default}
 		}

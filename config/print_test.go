@@ -25,6 +25,8 @@ func TestConfig_Print(t *testing.T) {
 port: 6379                                 # url in line 1
 username: "game"                           # url in line 1
 password: "******"                         # url in line 1
+password_command: ""                       # default
+password_refresh: "10m"                    # default
 database: 3                                # url in line 1
 ssl: true                                  # url in line 1
 tls_ca: ""                                 # default

@@ -91,7 +91,7 @@ var settings = []setting[Config]{
 		value:   bind(plain, func(c *Config) *string { return &c.Username }),
 	},
 	{
-		Setting: Setting{Key: "username_file", Group: server, Example: "/run/secrets/redis-user", Doc: "A file that holds `username`."},
+		Setting: Setting{Key: "username_file", Group: server, Example: "/run/secrets/redis-user", Doc: "A file that holds `username`. It is read again for each connection."},
 		fileOf:  "username",
 	},
 	{
@@ -99,15 +99,23 @@ var settings = []setting[Config]{
 		value:   bind(secret, func(c *Config) *Secret { return &c.Password }),
 	},
 	{
-		Setting: Setting{Key: "password_file", Group: server, Example: "/run/secrets/redis-password", Doc: "A file that holds `password`."},
+		Setting: Setting{Key: "password_file", Group: server, Example: "/run/secrets/redis-password", Doc: "A file that holds `password`. It is read again for each connection, so that the secret may change."},
 		fileOf:  "password",
+	},
+	{
+		Setting: Setting{Key: "password_command", Group: server, Secret: true, Example: "gcloud auth print-access-token", Doc: "A command whose standard output is the password: a token of the provider. `/bin/sh` runs it, within `connect_timeout`, before the first connection, again for connections that are made once `password_refresh` has passed, and whenever the server refuses what it printed."},
+		value:   bind(secret, func(c *Config) *Secret { return &c.PasswordCommand }),
+	},
+	{
+		Setting: Setting{Key: "password_refresh", Group: server, Default: "10m", Doc: "Time for which a password of `password_command`, or one from a file, counts as current: connections that live longer log in again with what is current then. Less than the provider's tokens live."},
+		value:   bind(duration(time.Second, 7*24*time.Hour), func(c *Config) *time.Duration { return &c.PasswordRefresh }),
 	},
 	{
 		Setting: Setting{Key: "url", Group: server, Secret: true, Example: "rediss://keylift:${REDIS_PASSWORD}@redis.example.com:6380/0", Doc: "The server's whole address in place of `host`, `port`, `ssl` and, where it names them, `username`, `password` and `database`: `redis://user:password@host:port/database`, `rediss://…` for TLS, or `unix://user:password@/path?db=database` for a socket. Special characters in user and password are percent-escaped."},
 		value:   bind(plain, func(c *Config) *string { return &c.Socket }),
 	},
 	{
-		Setting: Setting{Key: "url_file", Group: server, Example: "/run/secrets/redis-url", Doc: "A file that holds `url`."},
+		Setting: Setting{Key: "url_file", Group: server, Example: "/run/secrets/redis-url", Doc: "A file that holds `url`. It is read again for each connection, for user and password alone."},
 		fileOf:  "url",
 	},
 	{
@@ -119,7 +127,7 @@ var settings = []setting[Config]{
 		value:   bind(truth, func(c *Config) *bool { return &c.TLS.Enabled }),
 	},
 	{
-		Setting: Setting{Key: "tls_ca", Group: server, Example: "/etc/keylift/ca.pem", Doc: "PEM file of the certificates to trust in place of the system's."},
+		Setting: Setting{Key: "tls_ca", Group: server, Example: "/etc/keylift/ca.pem", Doc: "PEM file of the certificates to trust in place of the system's. This and the other files of TLS are read again for each connection, so that they may be renewed."},
 		value:   bind(pemFile, func(c *Config) *string { return &c.TLS.CA }),
 	},
 	{

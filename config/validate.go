@@ -32,7 +32,10 @@ func (l *loader) validate(c *Config, all layer) {
 			l.wrong(all[key], "is given without %s: give both or neither", other)
 		}
 	}
-	if g := all["username"]; g.part != "" && !given("password") {
+	if given("password") && given("password_command") {
+		l.wrong(all["password_command"], "cannot be given beside %s: keep one of them", all["password"].name)
+	}
+	if g := all["username"]; g.part != "" && !given("password") && !given("password_command") {
 		l.wrong(g, "has no password beside it: write redis://user:password@host, redis://:password@host, or give password as well")
 	}
 	if c.Fast && !given("batch_size") {

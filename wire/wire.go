@@ -4,8 +4,6 @@
 package wire
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"os"
@@ -52,12 +50,15 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 		ConnectTimeout: cfg.ConnectTimeout, IOTimeout: cfg.ReadTimeout,
 		Logger: log, LogKeys: logKeys,
 	}
+	if cfg.ChangingLogin() || cfg.PasswordCommand.Reveal() != "" {
+		o.Credentials = (&login{cfg: cfg, log: log}).credentials
+	}
 	if cfg.TLS.Enabled {
-		t, err := tlsConfig(&cfg.TLS)
-		if err != nil {
+		files := &tlsFiles{settings: &cfg.TLS, log: log}
+		if err := files.read(); err != nil {
 			return nil, err
 		}
-		o.TLS = func() *tls.Config { return t }
+		o.TLS = files.current
 		if cfg.TLS.Insecure {
 			log.Warn("tls_insecure is true: the server's certificate is not verified")
 		}
@@ -72,54 +73,6 @@ func spoolFolder(cfg *config.Config) string {
 		return ""
 	}
 	return filepath.Dir(cfg.Destination.Path)
-}
-
-func tlsConfig(t *config.TLS) (*tls.Config, error) {
-	c := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.Insecure, MinVersion: tls.VersionTLS12} //nolint:gosec // tls_insecure is the user's choice, and warned of
-	ca, err := pem("tls_ca", t.CA, t.CAText)
-	if err != nil {
-		return nil, err
-	}
-	if len(ca) > 0 {
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, mistake("tls_ca: %s holds no PEM certificate", named(t.CA))
-		}
-	}
-	cert, err := pem("tls_cert", t.Cert, t.CertText)
-	if err != nil || len(cert) == 0 {
-		return c, err
-	}
-	key, err := pem("tls_key", t.Key, t.KeyText.Reveal())
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, mistake("read tls_cert and tls_key: %v", err)
-	}
-	c.Certificates = []tls.Certificate{pair}
-	return c, nil
-}
-
-// pem returns a setting's PEM text, from its file if it names one.
-func pem(setting, file, text string) ([]byte, error) {
-	if file == "" {
-		return []byte(text), nil
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, mistake("read %s: %v", setting, err)
-	}
-	return b, nil
-}
-
-// named is what a mistake calls the place of a PEM text.
-func named(file string) string {
-	if file == "" {
-		return "the file"
-	}
-	return file
 }
 
 func mistake(format string, args ...any) error {

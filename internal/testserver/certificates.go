@@ -43,6 +43,26 @@ func (s *Server) ClientFiles() (cert, key string) {
 	return s.certs.clientCert, s.certs.clientKey
 }
 
+// ServerFiles returns the paths of the server's certificate and its key; empty
+// without TLS.
+func (s *Server) ServerFiles() (cert, key string) {
+	if s.certs == nil {
+		return "", ""
+	}
+	return s.certs.serverCert, s.certs.serverKey
+}
+
+// Renew puts certificates of a new authority into the files. A server that runs uses
+// those before until it is told to read them, or Restart.
+func (s *Server) Renew() error {
+	certs, err := makeCertificates(s.dir, s.options.Expired)
+	if err != nil {
+		return err
+	}
+	s.certs = certs
+	return nil
+}
+
 // ClientTLS returns a configuration that the server accepts and that accepts
 // the server, under the names localhost and 127.0.0.1; nil without TLS.
 func (s *Server) ClientTLS() *tls.Config {
@@ -62,7 +82,7 @@ type authority struct {
 	dir  string
 }
 
-func makeCertificates(dir string) (*certificates, error) {
+func makeCertificates(dir string, expired bool) (*certificates, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make the authority's key: %w", err)
@@ -83,6 +103,9 @@ func makeCertificates(dir string) (*certificates, error) {
 	server := template(2, "localhost")
 	server.DNSNames, server.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
 	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	if expired {
+		server.NotAfter = time.Now().Add(-time.Minute)
+	}
 	if c.serverCert, c.serverKey, err = a.issue("server", server); err != nil {
 		return nil, err
 	}
