@@ -103,7 +103,7 @@ func nothing(s *source.Sample) string {
 
 // writeNew writes a file that was not there before, or none.
 func writeNew(name, text string) (err error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // it holds no secret
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // names of keys and of fields may tell of people
 	if err != nil {
 		return fmt.Errorf("write the tables: %w", err)
 	}
@@ -128,13 +128,13 @@ func printSample(w io.Writer, s *source.Sample) {
 		if !worthTable(g) {
 			name = "(default table)"
 		}
-		t.AppendRow(pretty.Row{name, g.Keys, or(g.Type, "?"), g.Layout.String(), estimate(g.Count, s), size(g), bytesOf(g)})
+		t.AppendRow(pretty.Row{name, visible(g.Keys), or(g.Type, "?"), g.Layout.String(), estimate(g.Count, s), size(g), bytesOf(g)})
 	}
 	t.Render()
 	fields := listing(w, "table", "field", "column", "type", "in keys", "values that fit")
 	for _, g := range s.Tables.Guesses {
 		for _, f := range g.Fields {
-			fields.AppendRow(pretty.Row{g.Name, shorten(f.Name, 60), f.Column, f.Format.String(), percent(f.Seen, f.Looked), percent(f.Fit, f.Seen)})
+			fields.AppendRow(pretty.Row{g.Name, shorten(f.Name, 60), visible(f.Column), f.Format.String(), percent(f.Seen, f.Looked), percent(f.Fit, f.Seen)})
 		}
 	}
 	if fields.Length() > 0 {
@@ -143,12 +143,12 @@ func printSample(w io.Writer, s *source.Sample) {
 	for _, g := range s.Tables.Guesses {
 		if worthTable(g) {
 			for _, u := range g.Unsure {
-				say("unsure   %s: %s", g.Name, u)
+				say("unsure   %s: %s", g.Name, visible(u))
 			}
 		}
 	}
 	for _, u := range s.Unseen {
-		say("unseen   %s", u)
+		say("unseen   %s", visible(u))
 	}
 }
 

@@ -25,7 +25,7 @@ func tablesYAML(s *source.Sample, o source.SampleOptions) string {
 			line("tables:")
 		}
 		line("  - name: %s", g.Name)
-		line("    keys: %s", strconv.Quote(g.Keys))
+		line("    keys: %s", yamlText(g.Keys))
 		line("    layout: %s", g.Layout)
 		if known(g.Type) && (g.Layout != table.Values || g.Typed) {
 			line("    type: %s", g.Type)
@@ -38,15 +38,18 @@ func tablesYAML(s *source.Sample, o source.SampleOptions) string {
 			if f.Column != f.Name {
 				name = ", name: " + f.Column
 			}
-			line("      - {field: %s%s, type: %s}", strconv.Quote(f.Name), name, f.Format)
+			line("      - {field: %s%s, type: %s}", yamlText(f.Name), name, f.Format)
 		}
 		for _, u := range g.Unsure {
-			line("    # unsure: %s", u)
+			line("    # unsure: %s", visible(u))
 		}
 	}
 	line("unmatched: table")
 	return b.String()
 }
+
+// yamlText writes s as a configuration does, in which $$ is a dollar sign.
+func yamlText(s string) string { return strconv.Quote(strings.ReplaceAll(s, "$", "$$")) }
 
 // known reports whether a table can be restricted to a type.
 func known(kind string) bool {

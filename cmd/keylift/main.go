@@ -75,7 +75,7 @@ func (c *cli) printError(err error, code int) {
 		return
 	}
 	for line := range strings.Lines(err.Error()) {
-		_, _ = fmt.Fprintf(c.stderr, "keylift: %s\n", strings.TrimSuffix(line, "\n"))
+		_, _ = fmt.Fprintf(c.stderr, "keylift: %s\n", visible(strings.TrimSuffix(line, "\n")))
 	}
 }
 

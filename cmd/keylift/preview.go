@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -123,7 +122,7 @@ func (c *cli) printPreview(tables []*row.Table, shown map[string][]*row.Batch, l
 
 func header(t *row.Table) (names table.Row) {
 	for _, c := range t.Columns {
-		names = append(names, c.Name)
+		names = append(names, visible(c.Name))
 	}
 	return names
 }
@@ -148,21 +147,4 @@ func cells(b *row.Batch, i, width int) (values table.Row) {
 		}
 	}
 	return values
-}
-
-// shorten cuts s to n characters and makes line breaks and control characters visible.
-func shorten(s string, n int) string {
-	var b strings.Builder
-	for _, r := range s {
-		if n--; n < 0 {
-			b.WriteString("…")
-			break
-		}
-		if r < ' ' || r == 0x7f {
-			_, _ = fmt.Fprintf(&b, "\\x%02x", r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }
