@@ -9,7 +9,7 @@ PACKAGES ?= ./...
 LINKED = $(shell go list -test -f '{{.ImportPath}} {{join .Deps " "}}' ./... | sed -n '/duckdb-go/s/\.test .*//p')
 RACED = $(filter-out $(LINKED),$(shell go list ./...))
 
-.PHONY: build demo test linked check fmt vet lint race fuzz bench proto tools clean
+.PHONY: build demo test linked check fmt vet lint race fuzz bench proto vuln tools clean
 
 build: ## bin/keylift, and bin/server: the Fivetran connector, static and without DuckDB
 	@scripts/need go g++
@@ -56,6 +56,9 @@ proto: ## the code generated from protocol/fivetran/sdk/connector.proto
 	@scripts/need go
 	cd tools && go run ./protogen ../protocol/fivetran/sdk connector.proto
 
+vuln: bin/govulncheck ## known vulnerabilities in what keylift is made of, where their database can be reached
+	scripts/vuln bin/govulncheck ./...
+
 tools: bin/gofumpt bin/golangci-lint
 
 bin/gofumpt: tools/go.mod tools/go.sum
@@ -65,6 +68,10 @@ bin/gofumpt: tools/go.mod tools/go.sum
 bin/golangci-lint: tools/go.mod tools/go.sum
 	@scripts/need go
 	cd tools && go build -o ../bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/govulncheck: tools/go.mod tools/go.sum
+	@scripts/need go
+	cd tools && go build -o ../bin/ golang.org/x/vuln/cmd/govulncheck
 
 clean:
 	rm -rf bin

@@ -215,7 +215,7 @@ func (l *loader) resolveURL(y layer, g given) {
 			continue
 		}
 		held := g
-		held.part, held.value = p.key, node{shape: text, text: p.text}
+		held.part, held.value = p.key, node{shape: text, text: p.text, masked: p.key == "database"}
 		y.put(lookup(settings, p.key), held)
 	}
 }

@@ -56,6 +56,9 @@ func (l *loader) wrong(g given, format string, args ...any) {
 
 // holds describes a value without what may be a password in it.
 func holds(n node) string {
+	if n.masked {
+		return holdsSecret(node{shape: n.shape})
+	}
 	switch n.shape {
 	case text:
 		return strconv.Quote(shorten(redact(n.text)))

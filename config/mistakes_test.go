@@ -133,7 +133,7 @@ func TestLoad_mistakes(t *testing.T) {
 		{doc: "url: redis://", want: "line 1: url names no host: " + wantURL},
 		{doc: "url: redis://:s3cret@:6379", want: "line 1: url names no host: " + wantURL},
 		{doc: "url: unix://run/redis.sock", want: "line 1: url names no absolute path: write unix:///path or unix://user:password@/path"},
-		{doc: "url: redis://:s3cret@h/x", want: `line 1: database in url holds "x": ` + wantDatabase},
+		{doc: "url: redis://:s3cret@h/x", want: `line 1: database in url holds text: ` + wantDatabase},
 		{doc: "url: redis://:s3cret@h:99999", want: `line 1: port in url holds "99999": write a whole number from 1 to 65535`},
 		{doc: "url: redis://:s3cret@a%20b", want: `line 1: url ` + wantEscapes},
 		{doc: "url: redis://:s3cret@h?timeout=5", want: "line 1: url has more in its query than one ?db=database: TLS and the rest are settings of their own"},

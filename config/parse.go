@@ -28,6 +28,7 @@ const (
 // A node is one value of the document.
 type node struct {
 	shape  shape
+	masked bool    // it is part of what may hold a secret: mistakes do not quote it
 	text   string  // of text, number and boolean as written; of other what it is
 	items  []node  // of a list
 	fields []field // of a mapping

@@ -80,7 +80,7 @@ func (h *holder) write(path string) error {
 		return err
 	}
 	next := path + ".new"
-	if err := os.WriteFile(next, text, 0o644); err != nil {
+	if err := os.WriteFile(next, text, 0o600); err != nil {
 		return errors.Join(err, os.Remove(next))
 	}
 	return os.Rename(next, path)

@@ -40,12 +40,13 @@ const (
 const gcPercent = 50
 
 func main() {
+	args := keepPrivate()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
