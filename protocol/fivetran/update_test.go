@@ -203,6 +203,8 @@ func TestUpdate_task(t *testing.T) {
 		"no permission":  {with(configuration, "username", "noscan"), "SCAN is not permitted"},
 		"unreachable":    {with(configuration, "port", "1"), "check host and port"},
 		"no such field":  {with(configuration, "hots", "x"), `no field "hots"`},
+		"a command":      {with(configuration, "password_command", "id"), `no field "password_command"`},
+		"a file":         {with(configuration, "password_file", "/etc/passwd"), `no field "password_file"`},
 		"wrong value":    {with(configuration, "batch_size", "many"), "batch_size holds"},
 		"no host":        {map[string]string{}, "host is missing"},
 	} {
