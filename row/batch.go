@@ -1,6 +1,7 @@
 package row
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -54,6 +55,7 @@ type Batch struct {
 	Scope Scope
 
 	names []uint64 // hashes of the columns' names, where Table goes ByName
+	memos []memo   // one a column of text
 }
 
 // A Scope reports whether a complete snapshot has looked for the key of row i of
@@ -75,6 +77,8 @@ func NewBatch(t *Table) *Batch {
 		b.Vectors = append(b.Vectors, Vector{})
 	}
 	b.Vectors = b.Vectors[:len(t.Columns)]
+	b.memos = slices.Grow(b.memos[:0], len(t.Columns))[:len(t.Columns)]
+	b.forget()
 	b.names = b.names[:0]
 	if t.ByName {
 		for i := range t.Columns {
@@ -98,7 +102,7 @@ func (b *Batch) Release() {
 		v := &vectors[i]
 		v.Null, v.Ints, v.Floats, v.Spans = v.Null[:0], v.Ints[:0], v.Floats[:0], v.Spans[:0]
 	}
-	*b = Batch{Ops: b.Ops[:0], Vectors: vectors, Hash: b.Hash[:0], Text: b.Text[:0], names: b.names}
+	*b = Batch{Ops: b.Ops[:0], Vectors: vectors, Hash: b.Hash[:0], Text: b.Text[:0], names: b.names, memos: b.memos}
 	batches.Put(b)
 }
 
@@ -194,6 +198,7 @@ func (b *Batch) DropRow(start int) {
 		v.Spans = v.Spans[:min(n, len(v.Spans))]
 	}
 	b.Text = b.Text[:start]
+	b.forget()
 }
 
 // TextAt returns the text of column c in row i, valid until the batch changes;

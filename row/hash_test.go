@@ -122,6 +122,62 @@ func TestBatch_HashKey_composite(t *testing.T) {
 	}
 }
 
+// TestKeyHash: values that are in no batch have the hash that they have in one.
+func TestKeyHash(t *testing.T) {
+	table := &row.Table{Name: "keys", Keys: 3, Columns: []row.Column{
+		{Name: "whole", Type: row.Int}, {Name: "real", Type: row.Double}, {Name: "text", Type: row.String},
+	}}
+	b := row.NewBatch(table)
+	defer b.Release()
+	b.AppendInt(0, -7)
+	b.AppendFloat(1, 2.5)
+	b.AppendText(2, "player:1")
+	b.EndRow(row.Delete)
+	if got, want := row.NewKeyHash().Int(-7).Float(2.5).Text([]byte("player:1")).Sum(), b.HashKey(0); got != want {
+		t.Errorf("hash of the key = %#x, in a batch %#x", got, want)
+	}
+}
+
+// TestBatch_HashRow_shared: a text that rows share counts in each of them, and no
+// longer once other rows have taken their places.
+func TestBatch_HashRow_shared(t *testing.T) {
+	table := &row.Table{Name: "elements", Keys: 2, Group: 1, Columns: []row.Column{{Name: "key", Type: row.String}, {Name: "position", Type: row.Int}}}
+	alone := func(key string, position int64) uint64 {
+		b := row.NewBatch(table)
+		defer b.Release()
+		b.AppendText(0, key)
+		b.AppendInt(1, position)
+		b.EndRow(row.Upsert)
+		return b.Hash[0]
+	}
+	b := row.NewBatch(table)
+	defer b.Release()
+	fill := func(key string) {
+		start := len(b.Text)
+		b.Text = append(b.Text, key...)
+		for i := range int64(3) {
+			b.Share(0, row.Span{Start: start, End: start + len(key)})
+			b.AppendInt(1, i)
+			b.EndRow(row.Upsert)
+		}
+	}
+	fill("board:1")
+	b.Truncate(1, 7)
+	fill("board:2")
+	for i, want := range []uint64{alone("board:1", 0), alone("board:2", 0), alone("board:2", 1), alone("board:2", 2)} {
+		if b.Hash[i] != want {
+			t.Errorf("hash of row %d = %#x, want %#x", i, b.Hash[i], want)
+		}
+	}
+	b.Truncate(0, 0)
+	fill("board:3")
+	for i := range b.Len() {
+		if want := alone("board:3", int64(i)); b.Hash[i] != want {
+			t.Errorf("hash of row %d anew = %#x, want %#x", i, b.Hash[i], want)
+		}
+	}
+}
+
 func BenchmarkBatch(b *testing.B) {
 	value := []byte(`{"guild":"red","level":"12","name":"ann","score":"1204","seen":"1700000000"}`)
 	batch := row.NewBatch(everyType)
