@@ -15,6 +15,8 @@ type index struct {
 	room  int    // keys that still find a place
 	full  bool   // some keys found none
 	twins bool   // two published keys are one to the index
+
+	touched uint32 // means nothing
 }
 
 // A slot is 12 bytes, for there are millions. A nil slot is that of a key of which
@@ -105,16 +107,15 @@ func (x *index) probe(key uint64) *slot {
 }
 
 // touch loads the places of keys that will be looked up next, all at once: one by
-// one, each would be waited for. What it returns means nothing.
-func (x *index) touch(keys []uint64) (sum uint32) {
+// one, each would be waited for.
+func (x *index) touch(keys []uint64) {
 	if x == nil {
-		return 0
+		return
 	}
 	for _, key := range keys {
 		at, _ := bits.Mul64(key, uint64(len(x.slots)))
-		sum += x.slots[at].low
+		x.touched += x.slots[at].low
 	}
-	return sum
 }
 
 // publish adds a published row.

@@ -112,26 +112,41 @@ func (d *Destination) loadSeen(ctx context.Context, t *preparedTable) error {
 	})
 }
 
+// published is what the index learns of some rows.
+type published struct {
+	keys, contents []uint64
+}
+
+// publishedAhead is how many chunks of rows are read before the index has learnt of them.
+const publishedAhead = 16
+
+// loadPublished adds the published rows to the index. They are read and hashed by one
+// goroutine, and added by another: both take about as long.
 func (d *Destination) loadPublished(ctx context.Context, t *preparedTable) error {
 	r := newRowReader(t.Table, inContent(t.Table), hashColumn)
-	b := row.NewBatch(t.Table)
-	defer b.Release()
-	var keys []uint64
-	var touched uint32
-	return d.scan(ctx, t.Name, live(t.Table, ""), r, func(c *chunk) error {
-		r.appendTo(b, c)
-		hashes := values[uint64](&c.columns[len(r.read)], c.rows)
-		keys = keys[:0]
-		for i := range c.rows {
-			keys = append(keys, b.HashKey(i))
+	read, free := make(chan published, publishedAhead), make(chan published, publishedAhead+2)
+	for range cap(free) {
+		free <- published{}
+	}
+	scanned := make(chan error, 1)
+	go func() {
+		defer close(read)
+		scanned <- d.scan(ctx, t.Name, live(t.Table, ""), r, func(c *chunk) error {
+			p := <-free
+			p.keys = r.appendKeys(p.keys[:0], c)
+			p.contents = r.appendContents(p.contents[:0], c)
+			read <- p
+			return nil
+		})
+	}()
+	for p := range read {
+		t.index.touch(p.keys)
+		for i, key := range p.keys {
+			t.index.publish(key, p.contents[i])
 		}
-		touched += t.index.touch(keys)
-		for i, key := range keys {
-			t.index.publish(key, contentHash(b, i, hashes[i]))
-		}
-		b.DropRow(0)
-		return nil
-	})
+		free <- p
+	}
+	return <-scanned
 }
 
 func (d *Destination) loadStaged(ctx context.Context, t *preparedTable) error {

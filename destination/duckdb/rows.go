@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/keylift/keylift/row"
@@ -98,6 +99,60 @@ func (r *rowReader) appendColumn(b *row.Batch, c int, v *vector, rows int) {
 			b.AppendSpan(c, start)
 		}
 	}
+}
+
+// appendKeys appends what row.Batch.HashKey returns of the rows of a chunk.
+func (r *rowReader) appendKeys(dst []uint64, from *chunk) []uint64 {
+	dst = slices.Grow(dst, from.rows)[:from.rows]
+	for i := range dst {
+		dst[i] = uint64(row.NewKeyHash())
+	}
+	for c := range r.table.Keys {
+		v := &from.columns[c]
+		switch r.table.Columns[c].Type {
+		case row.Boolean:
+			for i, is := range values[uint8](v, from.rows) {
+				dst[i] = uint64(row.KeyHash(dst[i]).Int(int64(is)))
+			}
+		case row.Int, row.UTCDateTime:
+			for i, n := range values[int64](v, from.rows) {
+				dst[i] = uint64(row.KeyHash(dst[i]).Int(n))
+			}
+		case row.Double:
+			for i, f := range values[float64](v, from.rows) {
+				dst[i] = uint64(row.KeyHash(dst[i]).Float(f))
+			}
+		default:
+			for i := range dst {
+				dst[i] = uint64(row.KeyHash(dst[i]).Text(v.text(i)))
+			}
+		}
+	}
+	for i, h := range dst {
+		dst[i] = row.KeyHash(h).Sum()
+	}
+	return dst
+}
+
+// appendContents appends what contentHash returns of the rows of a chunk, in which the
+// hashes follow the columns read.
+func (r *rowReader) appendContents(dst []uint64, from *chunk) []uint64 {
+	dst = append(dst, values[uint64](&from.columns[len(r.read)], from.rows)...)
+	for n, c := range r.read {
+		if r.table.Columns[c].Compare != row.ByValue {
+			continue
+		}
+		v := &from.columns[n]
+		for i, at := range values[int64](v, from.rows) {
+			if !v.isNull(i) {
+				dst[i] = withValue(dst[i], at)
+			}
+		}
+	}
+	for i, h := range dst {
+		dst[i] = max(h, 1)
+	}
+	return dst
 }
 
 var errStopped = errors.New("the caller stopped")

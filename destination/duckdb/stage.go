@@ -134,7 +134,7 @@ func (tx *tx) hashKeys(t *preparedTable, b *row.Batch, end int) {
 	for i := first; i < end; i++ {
 		tx.keys = append(tx.keys, b.HashKey(i))
 	}
-	tx.touched += t.index.touch(tx.keys[first:])
+	t.index.touch(tx.keys[first:])
 }
 
 // stage says that a row of this content is staged, 0 for a delete. s is the slot
@@ -159,11 +159,14 @@ func (t *preparedTable) keep(s *slot) {
 func contentHash(b *row.Batch, i int, hash uint64) uint64 {
 	for c := range b.Table.Columns {
 		if v := &b.Vectors[c]; b.Table.Columns[c].Compare == row.ByValue && !v.Null[i] {
-			hash = (hash ^ uint64(v.Ints[i])) * 0x9e3779b97f4a7c15
+			hash = withValue(hash, v.Ints[i])
 		}
 	}
 	return max(hash, 1)
 }
+
+// withValue adds to a content hash the value of a column that is compared by value.
+func withValue(hash uint64, v int64) uint64 { return (hash ^ uint64(v)) * 0x9e3779b97f4a7c15 }
 
 // appender returns the appender of a table's stage, opening it where needed.
 func (tx *tx) appender(ctx context.Context, t *preparedTable) (*stageAppender, error) {

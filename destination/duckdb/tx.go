@@ -18,7 +18,6 @@ type tx struct {
 	open    map[*preparedTable]*stageAppender
 	rows    []int                   // of the batch at hand that are staged
 	keys    []uint64                // hashes of its rows' keys
-	touched uint32                  // means nothing
 	done    bool                    // committed or rolled back
 	widened bool                    // tables have got columns by it
 	local   map[*preparedTable]bool // rows have been appended to their stages
