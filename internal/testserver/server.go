@@ -5,10 +5,8 @@ package testserver
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +33,9 @@ type Options struct {
 	ACL        []string // users, as ACL SETUSER takes them: "keylift on >pw ~* +@read"
 	Databases  int      // number of databases; 0: the server's own default
 	Args       []string // further arguments: "--maxmemory", "100mb"
+
+	certs    *certificates // with TLS: shared with other servers
+	sentinel string        // text of a Sentinel's configuration; empty: it is no Sentinel
 }
 
 // A Server is a running redis-server. Its methods are called by one goroutine
@@ -66,7 +67,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err = s.choosePort(); err == nil {
+	if err = s.choosePort(); err == nil && o.sentinel != "" {
+		err = s.writeSentinel()
+	}
+	if err == nil {
 		err = s.run(ctx)
 	}
 	if err != nil {
@@ -93,7 +97,8 @@ func find(program string) (string, error) {
 }
 
 func (s *Server) prepare() error {
-	if s.options.TLS {
+	s.certs = s.options.certs
+	if s.options.TLS && s.certs == nil {
 		certs, err := makeCertificates(s.dir, s.options.Expired)
 		if err != nil {
 			return err
@@ -167,7 +172,11 @@ const readyWithin = time.Minute
 
 func (s *Server) run(ctx context.Context) error {
 	s.output = &tail{}
-	s.cmd = exec.Command(s.program, s.arguments()...)
+	args := s.arguments()
+	if s.options.sentinel != "" {
+		args = []string{s.path(sentinelFile), "--sentinel"}
+	}
+	s.cmd = exec.Command(s.program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	s.cmd.SysProcAttr = endWithParent()
 	if err := s.start(); err != nil {
@@ -214,29 +223,14 @@ func (s *Server) start() error {
 func (s *Server) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	var d interface {
-		DialContext(ctx context.Context, network, address string) (net.Conn, error)
-	} = &net.Dialer{}
-	if s.options.TLS {
-		config := s.ClientTLS()
-		config.InsecureSkipVerify = s.options.Expired
-		d = &tls.Dialer{Config: config}
-	}
-	conn, err := d.DialContext(ctx, s.Network(), s.address)
+	c, err := s.connect(ctx)
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return false
-	}
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
-		return false
-	}
-	reply := make([]byte, 64)
-	n, err := conn.Read(reply)
-	return err == nil && n > 0 && !bytes.HasPrefix(reply, []byte("-LOADING"))
+	defer c.close()
+	_, err = c.do(ctx, "PING")
+	reply, refused := errors.AsType[replyError](err)
+	return err == nil || refused && !strings.HasPrefix(string(reply), "LOADING")
 }
 
 // Network returns "tcp" or "unix".
@@ -252,6 +246,16 @@ func (s *Server) Address() string { return s.address }
 
 // Pid returns the process id of the server.
 func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// Exited reports whether the server's process is gone.
+func (s *Server) Exited() bool {
+	select {
+	case <-s.exited:
+		return true
+	default:
+		return false
+	}
+}
 
 // Kill ends the server at once, as a crash does, and waits until it is gone.
 // Restart starts it again.

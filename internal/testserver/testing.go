@@ -20,12 +20,29 @@ type TB interface {
 // installed the test is skipped, or fails if REQUIRE_SERVERS is 1.
 func Redis(tb TB, o Options) *Server {
 	tb.Helper()
-	s, err := Start(tb.Context(), o)
+	return started(tb, "redis-server", o, Start)
+}
+
+// RedisCluster starts a cluster, as Redis does a server.
+func RedisCluster(tb TB, o ClusterOptions) *Cluster {
+	tb.Helper()
+	return started(tb, "a cluster", o, StartCluster)
+}
+
+// RedisSentinel starts a Sentinel group, as Redis does a server.
+func RedisSentinel(tb TB, o SentinelOptions) *Group {
+	tb.Helper()
+	return started(tb, "a Sentinel group", o, StartSentinel)
+}
+
+func started[S interface{ Stop() error }, O any](tb TB, what string, o O, start func(context.Context, O) (S, error)) S {
+	tb.Helper()
+	s, err := start(tb.Context(), o)
 	if errors.Is(err, ErrMissing) {
 		Missing(tb, "redis-server")
 	}
 	if err != nil {
-		tb.Fatal("start redis-server: ", err)
+		tb.Fatal("start "+what+": ", err)
 	}
 	tb.Cleanup(func() {
 		if err := s.Stop(); err != nil {
