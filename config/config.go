@@ -14,8 +14,9 @@ import (
 type Config struct {
 	Host     string // name or address, without brackets; "" when Socket is set
 	Port     int
-	Socket   string // path of a unix socket; "" when Host is set
-	Username string // "" is the server's default user
+	Nodes    []string // further host:port of a cluster
+	Socket   string   // path of a unix socket; "" when Host is set
+	Username string   // "" is the server's default user
 	Password Secret
 	// PasswordCommand is a command for the shell that prints the password, in place of
 	// Password. What it printed, and what files of secrets hold, counts as current for

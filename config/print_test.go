@@ -23,6 +23,7 @@ func TestConfig_Print(t *testing.T) {
 		config.Override{"deletes", "hard"}, config.Override{"fast", "true"})
 	const want = `host: "h"                                  # url in line 1
 port: 6379                                 # url in line 1
+nodes: ""                                  # default
 username: "game"                           # url in line 1
 password: "******"                         # url in line 1
 password_command: ""                       # default

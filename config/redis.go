@@ -3,8 +3,10 @@ package config
 import (
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -134,6 +136,12 @@ func words(allowed string, commas bool, valid func(string) bool) kind[[]string] 
 }
 
 var patterns = words(`a pattern such as "player:*", or a list of them`, false, func(s string) bool { return s != "" })
+
+var addresses = words("an address such as redis-2:6379, or a list of them", true, func(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	n, errPort := strconv.Atoi(port)
+	return err == nil && host != "" && !strings.ContainsFunc(host, func(r rune) bool { return r != ':' && notInHost(r) }) && errPort == nil && n > 0 && n < 1<<16
+})
 
 var typeNames = []string{"string", "hash", "list", "set", "zset", "stream", "json", "timeseries", "vectorset"}
 

@@ -87,6 +87,10 @@ var settings = []setting[Config]{
 		value:   bind(whole(1, 65535), func(c *Config) *int { return &c.Port }),
 	},
 	{
+		Setting: Setting{Key: "nodes", Group: server, Example: "[redis-2:6379, redis-3:6379]", List: true, Doc: "Further nodes of a cluster, as `host:port`, to start from when `host` does not answer. The others the cluster tells."},
+		value:   bind(addresses, func(c *Config) *[]string { return &c.Nodes }),
+	},
+	{
 		Setting: Setting{Key: "username", Group: server, Example: "keylift", Doc: "ACL user to authenticate as. Without it, the server's default user."},
 		value:   bind(plain, func(c *Config) *string { return &c.Username }),
 	},

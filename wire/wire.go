@@ -39,7 +39,7 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 	}
 	network, address := cfg.Address()
 	o := redis.Options{
-		Network: network, Address: address,
+		Network: network, Address: address, Nodes: cfg.Nodes,
 		Username: cfg.Username, Password: cfg.Password.Reveal(),
 		Databases: cfg.Databases.Numbers, AllDatabases: cfg.Databases.All,
 		Patterns: cfg.KeyPatterns, Exclude: cfg.ExcludePatterns, Types: cfg.Types,

@@ -36,7 +36,11 @@ var marks = map[source.Level]string{source.OK: "ok", source.Warn: "warning", sou
 
 func (c *cli) printReport(r *source.Report) {
 	for _, n := range r.Nodes {
-		_, _ = fmt.Fprintf(c.stdout, "%-8s %s: %s, %s\n", "node", n.Address, n.Version, n.Role)
+		what := n.Role
+		if n.Version != "" { // a replica that is not read was not asked
+			what = n.Version + ", " + n.Role
+		}
+		_, _ = fmt.Fprintf(c.stdout, "%-8s %s: %s\n", "node", n.Address, what)
 	}
 	for _, f := range r.Findings {
 		_, _ = fmt.Fprintf(c.stdout, "%-8s %s: %s\n", marks[f.Level], f.Name, f.Detail)

@@ -117,10 +117,10 @@ func (a *abilities) run(ctx context.Context, s *session, trials []trial) error {
 const noSeries = "key does not exist"
 
 // permitted reports whether an error reply is about the key that a command was
-// tried on, or about its circumstances, and not about the command.
+// tried on, or about its slot or its circumstances, and not about the command.
 func permitted(e resp.Error) bool {
 	text := e.Error()
-	return strings.HasPrefix(text, "NOPERM") && !strings.Contains(text, "permissions to run") ||
+	return redirects(e) || hasPrefix(e, "CLUSTERDOWN") || strings.HasPrefix(text, "NOPERM") && !strings.Contains(text, "permissions to run") ||
 		strings.Contains(text, "EXEC without MULTI") || strings.Contains(text, noSeries)
 }
 

@@ -41,7 +41,6 @@ func TestSource_Open_access(t *testing.T) {
 		"no SELECT of many":  {users, func(o *Options) { user("noselect")(o); o.AllDatabases = true }, "grant it to the user"},
 		"no such database":   {plain, func(o *Options) { o.Databases = []int{16} }, "a configured database does not exist"},
 		"no such database 2": {plain, func(o *Options) { o.Databases = []int{0, 16} }, "a configured database does not exist"},
-		"a cluster":          {testserver.Options{Args: []string{"--cluster-enabled", "yes"}}, func(*Options) {}, "clusters are not read yet"},
 		"wrong name":         {encrypted, withTLS(func(c *tls.Config) { c.ServerName = "elsewhere" }), "set tls_server_name"},
 		"unknown authority":  {encrypted, withTLS(func(c *tls.Config) { c.RootCAs = nil }), "set tls_ca"},
 		"no certificate":     {strict, withTLS(func(c *tls.Config) { c.Certificates = nil }), "set tls_cert and tls_key"},

@@ -65,6 +65,8 @@ func (f *fetcher) readBig(ctx context.Context, j *job) error {
 			return nil
 		case errors.Is(err, resp.ErrTooLong):
 			j.huge = true
+		case f.strayed(j, err):
+			return nil
 		case refused && unavailable(refusal), !refused && !errors.Is(err, errChanged):
 			return err
 		}
@@ -344,7 +346,7 @@ func (c *chunker) readWindows(ctx context.Context, command func(from, to string)
 	var ahead []window
 	for depth, at := 1, 0; !c.full(); {
 		for len(ahead) < depth {
-			w := window{c.elements, newPipeline()}
+			w := window{c.elements, c.f.r.session.pipeline()}
 			if many {
 				w.pipe.add("SELECT", itoa(c.f.page.database))
 			}

@@ -74,7 +74,7 @@ func (c *conn) answer() {
 	var err error
 	for p := range c.inFlight {
 		if err == nil {
-			err = c.replies.Read(p.commands, &p.replies)
+			err = p.read(c.replies)
 		}
 		c.sendWaiting()
 		p.done <- err

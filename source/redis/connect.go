@@ -16,6 +16,7 @@ type session struct {
 	server  server
 	control *conn
 	values  *conn // nil until open
+	asking  bool  // each command asks for slots that the node is only importing
 }
 
 // controlDepth is how many pipelines may be in flight on the connection for
@@ -113,7 +114,7 @@ func (c *conn) greet(ctx context.Context, o *Options) error {
 // do sends commands on the connection for everything else and waits for their
 // replies. An error ends the session; error replies are among the replies.
 func (s *session) do(ctx context.Context, commands ...[]string) (*resp.Replies, error) {
-	p := newPipeline()
+	p := s.pipeline()
 	for _, command := range commands {
 		p.add(command...)
 	}

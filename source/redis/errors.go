@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,13 +33,11 @@ func (e *replacedError) Error() string { return restarted(e.was, e.is) }
 // unavailable reports whether an error reply concerns the server's condition
 // and not the command or its key.
 func unavailable(e resp.Error) bool {
-	text := e.Error()
-	for _, prefix := range []string{"LOADING", "BUSY ", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOAUTH", "ERR max number of clients"} {
-		if strings.HasPrefix(text, prefix) {
-			return true
-		}
-	}
-	return false
+	return hasPrefix(e, "LOADING", "BUSY ", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOAUTH", "ERR max number of clients")
+}
+
+func hasPrefix(e resp.Error, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(e.Error(), p) })
 }
 
 // readError puts an error of a session into the terms of the contract.
@@ -140,6 +139,8 @@ func explained(answer resp.Error) error {
 		return errors.New("the server asks for a password; set password, and username if it is not the default user")
 	case strings.Contains(text, "no password is set"), strings.Contains(text, "without any password configured"):
 		return errors.New("the server has no password for this user; leave password empty")
+	case strings.Contains(text, "SELECT is not allowed in cluster mode"):
+		return errors.New("the server is part of a cluster, which has database 0 alone; leave database out")
 	case strings.Contains(text, "DB index is out of range"):
 		return errors.New("a configured database does not exist; the server has fewer databases")
 	case strings.HasPrefix(text, "NOPERM"):

@@ -78,15 +78,14 @@ func (r *reader) fetch(ctx context.Context) error {
 }
 
 func (r *reader) newFetcher() *fetcher {
-	f := &fetcher{r: r, shaper: r.plan.NewShaper(), pipe: newPipeline()}
+	f := &fetcher{r: r, shaper: r.plan.NewShaper(), pipe: r.session.pipeline()}
 	if r.changes {
 		f.shaper = r.plan.NewChangesShaper()
 	}
 	return f
 }
 
-// read reads the keys of p and fills its batches. Next takes the closing of
-// batches for the end of the page: after an error they must stay open.
+// read reads the keys of p and fills its batches.
 func (f *fetcher) read(ctx context.Context, p *page) error {
 	f.page = p
 	for _, key := range p.keys {
@@ -103,11 +102,7 @@ func (f *fetcher) read(ctx context.Context, p *page) error {
 		}
 	}
 	f.big = f.big[:0]
-	if err := f.finish(ctx); err != nil {
-		return err
-	}
-	close(p.batches)
-	return nil
+	return f.finish(ctx)
 }
 
 // guess makes a job of a key and guesses how it is best read: a typed command
@@ -190,6 +185,9 @@ func (f *fetcher) turn(ctx context.Context) error {
 // another has j read once more: what was guessed by DUMP, what DUMP cannot say
 // by the command of its type. After that it is set aside.
 func (f *fetcher) another(j *job, why error) error {
+	if f.strayed(j, why) {
+		return nil
+	}
 	if refusal, ok := asReply(why); ok && unavailable(refusal) {
 		return why
 	}
@@ -221,6 +219,9 @@ func changed(why error) bool {
 
 // setAside gives j up: its row stays as it is.
 func (f *fetcher) setAside(j *job, why error) error {
+	if f.strayed(j, why) {
+		return nil
+	}
 	if refusal, ok := asReply(why); ok && unavailable(refusal) {
 		return why
 	}

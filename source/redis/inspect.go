@@ -13,42 +13,21 @@ import (
 
 // Inspect connects and reports what it finds. It reads no value.
 func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
-	n := &s.node
-	ss, err := n.connect(ctx)
+	ss, err := s.reach(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer ss.close()
-	n.reached = true
-	sv := &ss.server
-	report := &source.Report{
-		Mode:  modeScan,
-		Nodes: []source.Node{{Address: n.address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
+	ss.node.reached = true
+	if ss.server.cluster {
+		return s.inspectCluster(ctx)
 	}
-	counts := keyspace(sv.info)
-	for _, db := range s.databases(sv) {
-		report.Keys += counts[db]
+	i, ready, err := s.inspectServer(ctx, ss)
+	if err != nil || !ready {
+		return i.report, err
 	}
-	report.Missing = sv.can.grants()
-	i := &inspection{report: report, server: sv}
-	i.ok("connect", fmt.Sprintf("%s, %s, round trip %s", sv.name(), sv.role, sv.rtt.Round(time.Microsecond)))
-	var access *source.AccessError
-	if err := n.readable(sv); errors.As(err, &access) {
-		i.add("server", source.Fail, access.Err.Error())
-		return report, nil
-	} else if err != nil {
-		return nil, err
-	}
-	i.values()
-	i.sizes()
-	i.modules()
-	i.expiries()
-	i.positions()
-	i.courtesy()
-	for _, detail := range s.plan.Unreachable() {
-		i.add("tables", source.Warn, detail)
-	}
-	i.condition(ctx, ss)
+	s.inspectTables(i)
+	report := i.report
 	c, err := s.choose(ctx, row.Position{})
 	if err != nil {
 		return nil, err
@@ -60,6 +39,44 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 		s.inspectNotifications(ctx, ss, i)
 	}
 	return report, nil
+}
+
+// inspectServer reports what there is to say of one server; ready says whether it can
+// be read.
+func (s *Source) inspectServer(ctx context.Context, ss *session) (i *inspection, ready bool, err error) {
+	sv := &ss.server
+	report := &source.Report{
+		Mode:  modeScan,
+		Nodes: []source.Node{{Address: ss.node.address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
+	}
+	counts := keyspace(sv.info)
+	for _, db := range s.databases(sv) {
+		report.Keys += counts[db]
+	}
+	report.Missing = sv.can.grants()
+	i = &inspection{report: report, server: sv}
+	i.ok("connect", fmt.Sprintf("%s, %s, round trip %s", sv.name(), sv.role, sv.rtt.Round(time.Microsecond)))
+	var access *source.AccessError
+	if err := ss.node.readable(sv); errors.As(err, &access) {
+		i.add("server", source.Fail, access.Err.Error())
+		return i, false, nil
+	} else if err != nil {
+		return i, false, err
+	}
+	i.values()
+	i.sizes()
+	i.modules()
+	i.expiries()
+	i.positions()
+	i.courtesy()
+	i.condition(ctx, ss)
+	return i, true, nil
+}
+
+func (s *Source) inspectTables(i *inspection) {
+	for _, detail := range s.plan.Unreachable() {
+		i.add("tables", source.Warn, detail)
+	}
 }
 
 func (s *server) name() string { return strings.TrimSpace(s.product + " " + s.version) }

@@ -89,18 +89,6 @@ func TestSource_Inspect(t *testing.T) {
 	}
 }
 
-func TestSource_Inspect_cluster(t *testing.T) {
-	s := testserver.Redis(t, testserver.Options{Args: []string{"--cluster-enabled", "yes"}})
-	report, err := sourceOf(t, s).Inspect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := report.Findings[len(report.Findings)-1]
-	if last.Level != source.Fail || !strings.Contains(last.Detail, "clusters are not read yet") {
-		t.Errorf("found %+v", last)
-	}
-}
-
 // Servers that know little and have no run id are read all the same.
 func TestReader_Next_miniredis(t *testing.T) {
 	m := miniredis.RunT(t)

@@ -35,6 +35,7 @@ type server struct {
 	runID   string // of the process; empty: not told
 	role    string // "primary" or "replica"
 	info    map[string]string
+	cluster bool          // it is a node of a cluster
 	rtt     time.Duration // of an empty command
 	ahead   time.Duration // of the server's clock to ours
 	can     abilities
@@ -67,8 +68,10 @@ func (n *node) look(ctx context.Context, ss *session) (server, error) {
 	if s.info["role"] == "slave" {
 		s.role = "replica"
 	}
-	if s.clustered() {
-		return s, nil // its answers depend on which keys it holds
+	if s.cluster = s.info["cluster_enabled"] == "1"; s.info == nil {
+		if s.cluster, err = ss.clustered(ctx); err != nil {
+			return s, err
+		}
 	}
 	s.can, err = ss.try(ctx)
 	return s, err
@@ -152,9 +155,6 @@ func keyspace(info map[string]string) map[int]int64 {
 	return keys
 }
 
-// clustered reports whether the server is a node of a cluster.
-func (s *server) clustered() bool { return s.info["cluster_enabled"] == "1" }
-
 // major returns the major version of the Redis whose commands the server has.
 func (s *server) major() int {
 	major, _, _ := strings.Cut(s.info["redis_version"], ".")
@@ -169,9 +169,6 @@ func (s *server) major() int {
 func (n *node) scannable(s *server) error {
 	if s.loading() {
 		return n.outage(errLoading)
-	}
-	if s.clustered() {
-		return n.refuse("the server is part of a cluster, and clusters are not read yet: each node holds only some of the keys; use a standalone server")
 	}
 	switch {
 	case n.options.AllDatabases && !s.counted():

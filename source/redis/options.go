@@ -17,6 +17,8 @@ import (
 type Options struct {
 	Network string // "tcp" (default) or "unix"
 	Address string // host:port, or the path of a socket
+	// Nodes are further host:port of a cluster, for when Address does not answer.
+	Nodes []string
 	// TLS returns the configuration of a new connection; nil: no TLS. Where its
 	// ServerName is empty, the host of Address takes its place.
 	TLS func() *tls.Config

@@ -63,6 +63,9 @@ func (f *fetcher) answered(j *job) error {
 	if errors.Is(err, resp.ErrNil) {
 		return nil // gone
 	}
+	if f.strayed(j, err) {
+		return nil
+	}
 	refusal, refused := asReply(err)
 	if err != nil && (!refused || unavailable(refusal)) {
 		return err

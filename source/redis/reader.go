@@ -23,7 +23,8 @@ type reader struct {
 	plan    *table.Plan
 	filter  filter
 	marks   *marks
-	changes bool // what is read replaces what was known of its keys
+	changes bool   // what is read replaces what was known of its keys
+	share   *share // of a cluster's slots; nil: all keys of the server are read
 	notices *notices
 
 	generation int64
@@ -50,7 +51,7 @@ type page struct {
 	closes   row.Boundary
 	turn     chan struct{}         // closed when Next has come to the page
 	tails    map[string]table.Tail // of streams and time series; complete when the last batch is sent
-	batches  chan *row.Batch       // filled and, when complete, closed by the worker that has the page
+	batches  chan *row.Batch       // filled by the worker that has the page
 }
 
 // Memory: the batches that wait for Next share a budget of MemoryBytes, so that a
@@ -74,8 +75,7 @@ var errClosed = errors.New("the reader is closed")
 
 func (s *Source) newReader(ctx context.Context, ss *session, from row.Position) (*reader, error) {
 	r := s.readerOf(ss)
-	_, byServer := r.serverType()
-	r.filtering = len(r.filter.Types) > 0 && !byServer
+	r.filterTypes()
 	if err := r.place(from); err != nil {
 		return nil, err
 	}
@@ -98,6 +98,12 @@ func (s *Source) readerOf(ss *session) *reader {
 	}
 }
 
+// filterTypes settles whether keys are left out by the server, by their type.
+func (r *reader) filterTypes() {
+	_, byServer := r.serverType()
+	r.filtering = len(r.filter.Types) > 0 && !byServer
+}
+
 // begin starts the workers, and the goroutines that hand pages on to them.
 func (r *reader) begin(ctx context.Context, producers ...func(context.Context) error) error {
 	s, ss := r.source, r.session
@@ -115,7 +121,9 @@ func (r *reader) begin(ctx context.Context, producers ...func(context.Context) e
 	r.unbind = context.AfterFunc(reading, ss.abort)
 	r.work = make(chan *page, pagesAhead)
 	r.ordered = make(chan *page, maxPages)
-	r.ahead = newBudget(s.options.MemoryBytes)
+	if r.ahead == nil {
+		r.ahead = newBudget(s.options.MemoryBytes)
+	}
 	for _, produce := range producers {
 		r.group.Go(func() error { return r.guarded(reading, produce) })
 	}
@@ -143,13 +151,18 @@ func (r *reader) place(from row.Position) error {
 			r.marks.restore(p.Marks)
 		}
 	}
-	r.generation = from.Generation + 1
-	databases := r.source.databases(sv)
-	r.start = position{Version: positionVersion, RunID: sv.runID, Filter: o.fingerprint(), Databases: databases}
-	if len(databases) > 0 {
-		r.start.Database = databases[0]
-	}
+	r.generation, r.start = from.Generation+1, r.beginning()
 	return nil
+}
+
+// beginning returns where a snapshot of the server starts.
+func (r *reader) beginning() position {
+	sv := &r.session.server
+	p := position{Version: positionVersion, RunID: sv.runID, Filter: r.source.options.fingerprint(), Databases: r.source.databases(sv)}
+	if len(p.Databases) > 0 {
+		p.Database = p.Databases[0]
+	}
+	return p
 }
 
 // databases returns the databases of a snapshot that starts now, ascending.
@@ -206,40 +219,56 @@ func (r *reader) guarded(ctx context.Context, run func(context.Context) error) e
 
 // Next returns the next batch in the order of the cursor.
 func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
-	for {
-		if r.current == nil {
-			select {
-			case p, more := <-r.ordered:
-				if !more {
-					return nil, io.EOF
-				}
-				r.current = p
-				close(p.turn)
-			case <-r.done:
-				return nil, r.failure()
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
-			}
+	if r.current == nil {
+		p, err := r.page(ctx)
+		if err != nil {
+			return nil, err
 		}
-		select {
-		case b, more := <-r.current.batches:
-			if more {
-				r.ahead.give(b.Bytes())
-				if b.Closes != row.None {
-					r.settle(r.current)
-					if b.Closes == row.Snapshot {
-						r.marks.forgetUnmet()
-					}
-					b.After = r.marks.into(b.After)
-				}
-				return b, nil
-			}
-			r.current = nil
-		case <-r.done:
-			return nil, r.failure()
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		r.current = p
+	}
+	b, err := r.batch(ctx, r.current)
+	if err != nil || b.Closes == row.None {
+		return b, err
+	}
+	r.current = nil
+	if b.Closes == row.Snapshot {
+		r.marks.forgetUnmet()
+	}
+	b.After = r.marks.into(b.After)
+	return b, nil
+}
+
+// page returns the next page in the order of the cursor; io.EOF follows the last.
+func (r *reader) page(ctx context.Context) (*page, error) {
+	select {
+	case p, more := <-r.ordered:
+		if !more {
+			return nil, io.EOF
 		}
+		return p, nil
+	case <-r.done:
+		return nil, r.failure()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// batch returns the next batch of a page, of which the last closes something.
+func (r *reader) batch(ctx context.Context, p *page) (*row.Batch, error) {
+	if !closed(p.turn) {
+		close(p.turn)
+	}
+	select {
+	case b := <-p.batches:
+		r.ahead.give(b.Bytes())
+		if b.Closes != row.None {
+			r.settle(p)
+		}
+		return b, nil
+	case <-r.done:
+		return nil, r.failure()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }
 

@@ -42,36 +42,70 @@ const (
 // A sampler makes one sample.
 type sampler struct {
 	source  *Source
-	session *session
+	places  []place
+	session *session // of the place that is being looked at
 	began   time.Time
 	spent   time.Duration // of the server's time, about
 	sample  *source.Sample
 	keys    []table.SampledKey
-	from    []int          // by key: its database
+	from    []int          // by key: the index of its place
 	refused map[string]int // commands, by the times that the server refused them
+}
+
+// A place is a database of one server.
+type place struct {
+	session  *session
+	database int
+	keys     int64 // that it holds
 }
 
 // Sample looks at a part of the keys.
 func (s *Source) Sample(ctx context.Context, o source.SampleOptions) (*source.Sample, error) {
-	n := &s.node
-	ss, err := n.connect(ctx)
+	sessions, err := s.sampled(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer ss.close()
-	if err := n.scannable(&ss.server); err != nil {
-		return nil, err
+	m := &sampler{source: s, began: time.Now(), sample: &source.Sample{}, refused: map[string]int{}}
+	for _, ss := range sessions {
+		defer ss.close()
+		defer context.AfterFunc(ctx, ss.abort)()
+		for _, db := range s.databases(&ss.server) {
+			m.places = append(m.places, place{session: ss, database: db})
+		}
 	}
-	n.reached = true
-	defer context.AfterFunc(ctx, ss.abort)()
-	m := &sampler{source: s, session: ss, began: time.Now(), sample: &source.Sample{}, refused: map[string]int{}}
+	m.session = sessions[0]
 	if err := m.run(ctx, o); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, n.readError(err)
+		return nil, m.session.node.readError(err)
 	}
 	return m.sample, nil
+}
+
+// sampled connects to all servers that a sample is of.
+func (s *Source) sampled(ctx context.Context) ([]*session, error) {
+	ss, err := s.reach(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sessions := []*session{ss}
+	if ss.server.cluster {
+		ss.close()
+		if sessions, err = s.primaries(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, ss := range sessions {
+		if err = ss.node.scannable(&ss.server); err != nil {
+			break
+		}
+		ss.node.reached = true
+	}
+	if err != nil {
+		closeAll(sessions)
+	}
+	return sessions, err
 }
 
 func (m *sampler) run(ctx context.Context, o source.SampleOptions) error {
@@ -98,36 +132,37 @@ func (m *sampler) run(ctx context.Context, o source.SampleOptions) error {
 	return nil
 }
 
-// names scans the databases, a share of the names in each.
+// names scans the places, a share of the names in each.
 func (m *sampler) names(ctx context.Context, most int) error {
-	databases := m.source.databases(&m.session.server)
-	counts, err := m.counts(ctx, databases)
+	counted, err := m.count(ctx)
 	if err != nil {
 		return err
 	}
 	total := int64(0)
-	for _, n := range counts {
-		total += n
+	for i := range m.places {
+		total += m.places[i].keys
 	}
 	m.sample.Keys, m.sample.All = total, true
-	if counts == nil {
+	if !counted {
 		m.sample.Keys = source.UnknownKeys
 	}
-	for _, db := range databases {
-		share := most / len(databases)
+	for at := range m.places {
+		p := &m.places[at]
+		m.session = p.session
+		share := most / len(m.places)
 		if total > 0 {
-			share = int(float64(most) * float64(counts[db]) / float64(total))
+			share = int(float64(most) * float64(p.keys) / float64(total))
 		}
 		first := len(m.keys)
-		seen, all, err := m.scan(ctx, db, max(share, 1))
+		seen, all, err := m.scan(ctx, at, max(share, 1))
 		if err != nil {
 			return err
 		}
 		m.sample.Names += seen
 		m.sample.All = m.sample.All && all
 		weight := 1.0
-		if n := counts[db]; !all && n > int64(seen) {
-			weight = float64(n) / float64(seen)
+		if !all && p.keys > int64(seen) {
+			weight = float64(p.keys) / float64(seen)
 		}
 		for i := first; i < len(m.keys); i++ {
 			m.keys[i].Weight = weight
@@ -136,38 +171,38 @@ func (m *sampler) names(ctx context.Context, most int) error {
 	return nil
 }
 
-// counts returns the number of keys of each database, nil if the server does not
+// count asks how many keys each place holds; known is false if a server does not
 // tell.
-func (m *sampler) counts(ctx context.Context, databases []int) (map[int]int64, error) {
-	if m.session.server.counted() {
-		counts := map[int]int64{}
-		all := keyspace(m.session.server.info)
-		for _, db := range databases {
-			counts[db] = all[db]
+func (m *sampler) count(ctx context.Context) (known bool, err error) {
+	for at := range m.places {
+		p := &m.places[at]
+		m.session = p.session
+		if p.session.server.counted() {
+			p.keys = keyspace(p.session.server.info)[p.database]
+			continue
 		}
-		return counts, nil
-	}
-	counts := map[int]int64{}
-	for _, db := range databases {
-		replies, err := m.do(ctx, db, 0, []string{"DBSIZE"})
+		replies, err := m.do(ctx, p.database, 0, []string{"DBSIZE"})
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		n, err := replies.Next().Int()
+		p.keys, err = replies.Next().Int()
 		if _, refused := asReply(err); refused {
-			return nil, nil
+			for i := range m.places {
+				m.places[i].keys = 0
+			}
+			return false, nil
 		}
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		counts[db] = n
 	}
-	return counts, nil
+	return true, nil
 }
 
-// scan takes names of a database, and asks for their types. It returns how many
+// scan takes names of a place, and asks for their types. It returns how many
 // there were, and whether these are all.
-func (m *sampler) scan(ctx context.Context, db, most int) (names int, all bool, err error) {
+func (m *sampler) scan(ctx context.Context, at, most int) (names int, all bool, err error) {
+	db := m.places[at].database
 	var page []string // whose types are asked for together with the next page
 	seen := map[string]bool{}
 	count := min(sampleScan, most)
@@ -198,7 +233,7 @@ func (m *sampler) scan(ctx context.Context, db, most int) (names int, all bool, 
 			more = cursor != 0 && names < most
 			all = cursor == 0
 		}
-		if err := m.addKeys(db, typed, replies); err != nil {
+		if err := m.addKeys(at, typed, replies); err != nil {
 			return names, false, err
 		}
 	}
@@ -232,7 +267,7 @@ func (m *sampler) page(reply resp.Reply, seen map[string]bool) (page []string, c
 }
 
 // addKeys adds keys with the types that the server answered.
-func (m *sampler) addKeys(db int, names []string, replies *resp.Replies) error {
+func (m *sampler) addKeys(at int, names []string, replies *resp.Replies) error {
 	for _, name := range names {
 		kind := ""
 		if m.session.server.can.typeOf {
@@ -245,7 +280,7 @@ func (m *sampler) addKeys(db int, names []string, replies *resp.Replies) error {
 			}
 		}
 		m.keys = append(m.keys, table.SampledKey{Name: name, Type: kind})
-		m.from = append(m.from, db)
+		m.from = append(m.from, at)
 	}
 	return nil
 }
@@ -256,7 +291,7 @@ func (m *sampler) refusal(command string, err error) error {
 	if err == nil || !refused || unavailable(answer) {
 		return err
 	}
-	if !isWrongType(answer) {
+	if !isWrongType(answer) && !redirects(answer) { // which has been moved is no matter
 		m.refused[command]++
 	}
 	return nil
@@ -265,11 +300,11 @@ func (m *sampler) refusal(command string, err error) error {
 // A look is at the value of one key.
 type look struct {
 	table.Look
-	guess    *table.Guess
-	name     string
-	database int
-	kind     value.Type
-	gone     bool
+	guess *table.Guess
+	name  string
+	place int // index
+	kind  value.Type
+	gone  bool
 }
 
 // choose chooses the keys whose values are looked at.
@@ -284,11 +319,11 @@ func (m *sampler) choose(guesses []*table.Guess, seed uint64) (looks []*look) {
 		for _, i := range chosen[:min(each, len(chosen), sampleLooks-len(looks))] {
 			k := g.Sampled[i]
 			looks = append(looks, &look{
-				Look: table.Look{Elements: -1, Bytes: -1}, guess: g, name: m.keys[k].Name, database: m.from[k], kind: sampledKind(g.Type),
+				Look: table.Look{Elements: -1, Bytes: -1}, guess: g, name: m.keys[k].Name, place: m.from[k], kind: sampledKind(g.Type),
 			})
 		}
 	}
-	slices.SortStableFunc(looks, func(a, b *look) int { return a.database - b.database })
+	slices.SortStableFunc(looks, func(a, b *look) int { return a.place - b.place })
 	return looks
 }
 

@@ -25,13 +25,14 @@ const (
 )
 
 // look looks at the values of a few keys: first at their sizes, then into those
-// that may become columns. All commands of an exchange are for one database.
+// that may become columns. All commands of an exchange are for one place.
 func (m *sampler) look(ctx context.Context, looks []*look) error {
 	for len(looks) > 0 {
 		n := 1
-		for n < len(looks) && looks[n].database == looks[0].database {
+		for n < len(looks) && looks[n].place == looks[0].place {
 			n++
 		}
+		m.session = m.places[looks[0].place].session
 		if err := m.sizes(ctx, looks[:n]); err != nil {
 			return err
 		}
@@ -70,7 +71,7 @@ func (m *sampler) sizes(ctx context.Context, looks []*look) error {
 	if len(commands) == 0 {
 		return nil
 	}
-	replies, err := m.do(ctx, looks[0].database, costOfTrip+time.Duration(len(commands))*costOfSize, commands...)
+	replies, err := m.do(ctx, m.places[looks[0].place].database, costOfTrip+time.Duration(len(commands))*costOfSize, commands...)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (m *sampler) contents(ctx context.Context, looks []*look) error {
 	if len(commands) == 0 {
 		return nil
 	}
-	replies, err := m.do(ctx, looks[0].database, cost, commands...)
+	replies, err := m.do(ctx, m.places[looks[0].place].database, cost, commands...)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 			}
 			// A key repeats where the server's table is growing or shrinking.
 			key := string(name)
-			if _, repeated := seen[key]; !repeated && r.filter.key(key) && r.plan.Reads(name) {
+			if _, repeated := seen[key]; !repeated && r.filter.key(key) && r.plan.Reads(name) && (r.share == nil || r.share.has(name)) {
 				seen[key] = struct{}{}
 				p.keys = append(p.keys, key)
 				bytes += len(key)
@@ -120,7 +120,12 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 			break
 		}
 	}
-	return nil
+	if r.share == nil {
+		return nil
+	}
+	var err error
+	p.keys, err = r.share.lacking(ctx, p.keys)
+	return err
 }
 
 // scanOnce asks for one SCAN reply.

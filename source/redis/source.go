@@ -1,4 +1,4 @@
-// Package redis reads one Redis or Valkey server. By SCAN: each key whole, at its
+// Package redis reads one Redis or Valkey server, or a cluster of them. By SCAN: each key whole, at its
 // own moment, by DUMP or by the typed commands, with many pipelines in flight
 // and bounded memory. Or as a replica: all keys at one moment, then every change
 // from the replication stream. Where it may not join as one, it follows by
@@ -15,7 +15,7 @@ import (
 	"github.com/keylift/keylift/table"
 )
 
-// A Source reads one server. It keeps no connection between its methods' calls.
+// A Source reads one server, or a cluster. It keeps no connection between its methods' calls.
 type Source struct {
 	options Options
 	filter  filter
@@ -24,6 +24,7 @@ type Source struct {
 	expiry  time.Duration // tolerance of the plan
 	misfits *source.Notices
 	shapes  shapes
+	roster  roster     // of the cluster
 	blank   blank      // behind what was handed on last
 	chosen  *choice    // of Options.Auto, once the server was tried
 	waiting *linkStart // begun for a position that was lost, to be read from now
@@ -59,34 +60,57 @@ func (s *Source) Close() error {
 // Tables returns the tables of the source. It connects, because the precision of
 // expiries depends on the server.
 func (s *Source) Tables(ctx context.Context) ([]*row.Table, error) {
-	ss, err := s.connect(ctx, &s.node)
+	ss, err := s.reach(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ss.close()
-	return s.plan.Tables(), nil
+	defer ss.close()
+	if !ss.server.cluster {
+		err = s.ready(ss)
+		return s.plan.Tables(), err
+	}
+	sessions, err := s.primaries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(sessions)
+	err = s.prepare(sessions)
+	return s.plan.Tables(), err
 }
 
-// connect makes a session with a node that is ready to be read.
+// connect makes a session with a node, of no cluster, that is ready to be read.
 func (s *Source) connect(ctx context.Context, n *node) (*session, error) {
 	ss, err := n.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.readable(&ss.server); err != nil {
-		ss.close()
-		return nil, err
+	if ss.server.cluster {
+		err = n.refuse("%w", errCluster)
+	} else {
+		err = s.ready(ss)
 	}
-	n.reached = true
-	tolerance := expiryTolerance
-	if ss.server.can.pexpiretime {
-		tolerance = 0
-	}
-	if err := s.planFor(tolerance); err != nil {
+	if err != nil {
 		ss.close()
 		return nil, err
 	}
 	return ss, nil
+}
+
+// ready returns nil if a server can be read, and makes the plan for it.
+func (s *Source) ready(ss *session) error {
+	if err := ss.node.readable(&ss.server); err != nil {
+		return err
+	}
+	ss.node.reached = true
+	return s.planWith(ss.server.can.pexpiretime)
+}
+
+// planWith makes the plan for servers that tell expiries exactly, or do not.
+func (s *Source) planWith(exact bool) error {
+	if exact {
+		return s.planFor(0)
+	}
+	return s.planFor(expiryTolerance)
 }
 
 // planFor makes the plan of the tables, the same one as long as nothing changes.
@@ -118,8 +142,16 @@ func (s *Source) Open(ctx context.Context, from row.Position) (source.Reader, er
 	if s.options.Follow {
 		return s.openNotified(ctx, from)
 	}
-	ss, err := s.connect(ctx, &s.node)
+	ss, err := s.reach(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if ss.server.cluster {
+		ss.close()
+		return s.openCluster(ctx, from)
+	}
+	if err := s.ready(ss); err != nil {
+		ss.close()
 		return nil, err
 	}
 	r, err := s.newReader(ctx, ss, from)

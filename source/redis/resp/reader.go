@@ -25,6 +25,21 @@ func (r *Replies) Reset(kept int) {
 // Len returns the number of replies that Next has not returned yet.
 func (r *Replies) Len() int { return len(r.ends) - r.next }
 
+// DropOdd drops the first of every two replies: the server answered each command
+// and one before it.
+func (r *Replies) DropOdd() {
+	kept, at, start := 0, 0, 0
+	for i, end := range r.ends {
+		if i%2 == 1 {
+			at += copy(r.text[at:], r.text[start:end])
+			r.ends[kept] = at
+			kept++
+		}
+		start = end
+	}
+	r.text, r.ends = r.text[:at], r.ends[:kept]
+}
+
 // Next returns the next reply, valid until Reset. There must be one.
 func (r *Replies) Next() Reply {
 	start := 0
