@@ -42,7 +42,9 @@ type Config struct {
 	DestinationSchema  string
 	TableName          string
 	Deletes            string // "soft", "hard" or "ignore"
-	CheckpointInterval int    // keys
+	AllowEmpty         bool
+	MaxDeleteShare     float64 // from 0 to 1; see MayDelete
+	CheckpointInterval int     // keys
 	PublishInterval    time.Duration
 
 	Tables    []Table // in the order of matching; nil: there are none
@@ -94,6 +96,14 @@ func (c *Config) Address() (network, address string) {
 		return "unix", c.Socket
 	}
 	return "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
+}
+
+// MayDelete returns the share of the rows, from 0 to 1, that a snapshot may delete.
+func (c *Config) MayDelete() float64 {
+	if c.AllowEmpty {
+		return 1
+	}
+	return c.MaxDeleteShare
 }
 
 // An Override is a setting given beside the document, by a flag. A list is given

@@ -55,6 +55,7 @@ func TestLoad_defaults(t *testing.T) {
 		{"destination schema", c.DestinationSchema, "main"},
 		{"table name", c.TableName, "redis_data"},
 		{"deletes", c.Deletes, "soft"},
+		{"max_delete_share", c.MayDelete(), 0.5},
 		{"checkpoint interval", c.CheckpointInterval, 1000},
 		{"memory limit", c.MemoryLimit, int64(268435456)},
 		{"spool bytes", c.SpoolBytes, int64(1073741824)},

@@ -228,6 +228,25 @@ func decimal(s string) (float64, error) {
 	return strconv.ParseFloat(s, 64)
 }
 
+// share is a part of a whole, written in percent.
+var share = kind[float64]{
+	allowed: "a percentage from 0% to 100%",
+	schema:  anyOf(map[string]any{"type": "string", "pattern": `^[0-9.]+ ?%$`}),
+	parse: func(n node) (float64, error) {
+		s, err := textOf(n)
+		if err != nil {
+			return 0, err
+		}
+		digits, ok := strings.CutSuffix(strings.TrimSpace(s), "%")
+		v, err := decimal(digits)
+		if err != nil || !ok || v > 100 {
+			return 0, errNotAllowed
+		}
+		return v / 100, nil
+	},
+	show: func(v float64) any { return strconv.FormatFloat(100*v, 'f', -1, 64) + "%" },
+}
+
 func duration(least, most time.Duration) kind[time.Duration] {
 	return kind[time.Duration]{
 		allowed: fmt.Sprintf("a duration such as 30s or 5m, or seconds, from %s to %s", durationText(least), durationText(most)),

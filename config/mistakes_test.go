@@ -185,6 +185,10 @@ func TestLoad_mistakes(t *testing.T) {
 		{doc: "host: h\ntable_name: " + strings.Repeat("x", 64), want: `line 2: table_name holds "` + strings.Repeat("x", 60) + `…": ` + wantName},
 		{doc: "host: h\ndestination_schema: ' '", want: `line 2: destination_schema holds " ": ` + wantName},
 		{doc: "host: h\ndeletes: no", want: `line 2: deletes holds "no": write soft, hard or ignore`},
+		{doc: "host: h\nmax_delete_share: 0.5", want: `line 2: max_delete_share holds 0.5: write a percentage from 0% to 100%`},
+		{doc: "host: h\nmax_delete_share: 101%", want: `line 2: max_delete_share holds "101%": write a percentage from 0% to 100%`},
+		{doc: "host: h\nmax_delete_share: half", want: `line 2: max_delete_share holds "half": write a percentage from 0% to 100%`},
+		{doc: "host: h\nallow_empty: once", want: `line 2: allow_empty holds "once": write true or false`},
 		{doc: "host: h\ndeletes: [soft]", want: `line 2: deletes holds a list: write soft, hard or ignore`},
 		{doc: "host: h\ncheckpoint_interval: 0", want: "line 2: checkpoint_interval holds 0: write a whole number from 1 to 1000000000"},
 

@@ -50,6 +50,8 @@ destination: "duckdb:warehouse.db"         # default
 destination_schema: "main"                 # default
 table_name: "redis_data"                   # default
 deletes: "hard"                            # --deletes
+max_delete_share: "50%"                    # default
+allow_empty: false                         # default
 checkpoint_interval: 1000                  # default
 publish_interval: "1s"                     # default
 tables: []                                 # default

@@ -213,6 +213,14 @@ var settings = []setting[Config]{
 		value:   bind(oneOf("soft", "hard", "ignore"), func(c *Config) *string { return &c.Deletes }),
 	},
 	{
+		Setting: Setting{Key: "max_delete_share", Group: writing, Default: "50%", Doc: "Share of the rows in the destination that a snapshot may delete. One that would delete more stops the sync and publishes nothing: most often it read another server, one that was emptied, or by other patterns."},
+		value:   bind(share, func(c *Config) *float64 { return &c.MaxDeleteShare }),
+	},
+	{
+		Setting: Setting{Key: "allow_empty", Group: writing, Default: "false", Bool: true, Doc: "Let snapshots delete any share of the rows. Meant for one run, by `--allow-empty`."},
+		value:   bind(truth, func(c *Config) *bool { return &c.AllowEmpty }),
+	},
+	{
 		Setting: Setting{Key: "checkpoint_interval", Group: writing, Default: "1000", Doc: "Keys after which the place to resume from is committed with the rows, though not more than once a second."},
 		value:   bind(whole(1, 1_000_000_000), func(c *Config) *int { return &c.CheckpointInterval }),
 	},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strconv"
 	"time"
 
 	"github.com/keylift/keylift/row"
@@ -59,8 +60,10 @@ type Tx interface {
 	PublishChanges(ctx context.Context, p row.Position) (Counts, error)
 	// PublishSnapshot commits and makes visible a whole snapshot: rows of its
 	// tables that are not among the staged ones and lie within scope are gone from
-	// the source.
-	PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope) (Counts, error)
+	// the source. If more than the share mayDelete, from 0 to 1, of the rows that are
+	// there would be deleted, it publishes nothing and returns a *DeleteShareError.
+	// Rows whose Expiry has passed count neither as there nor as deleted.
+	PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope, mayDelete float64) (Counts, error)
 	// Rollback drops what is not committed; after a commit it does nothing. It runs
 	// after cancellation: no context.
 	Rollback() error
@@ -84,6 +87,32 @@ func (c *Counts) Add(d Counts) {
 	c.Unchanged += d.Unchanged
 	c.Deleted += d.Deleted
 	c.Kept += d.Kept
+}
+
+// AnyShare lets a snapshot delete all rows there are.
+const AnyShare = 1
+
+// A DeleteShareError says that a snapshot was not published because it would delete
+// too many of the rows that are there, over all tables of the sync.
+type DeleteShareError struct {
+	Deleted, Held int64   // rows
+	MayDelete     float64 // the share that was allowed, from 0 to 1
+}
+
+// Exceeds returns a *DeleteShareError if deleting so many of the rows held is more
+// than mayDelete allows.
+func Exceeds(deleted, held int64, mayDelete float64) error {
+	const rounding = 1 + 1e-12 // 29% of 100 are 29
+	if float64(deleted) <= rounding*mayDelete*float64(held) {
+		return nil
+	}
+	return &DeleteShareError{Deleted: deleted, Held: held, MayDelete: mayDelete}
+}
+
+func (e *DeleteShareError) Error() string {
+	return fmt.Sprintf("the snapshot would delete %d of the %d rows in the destination, more than max_delete_share (%s) allows, and nothing of it was published; "+
+		"check that this is the right server, that it was not emptied, and that database, key_pattern, exclude_pattern, types and tables say what they should; "+
+		"if the rows are to go, run the sync once with --allow-empty", e.Deleted, e.Held, strconv.FormatFloat(100*e.MayDelete, 'f', -1, 64)+"%")
 }
 
 // A Store is a destination that stands by itself and can tell what it holds.

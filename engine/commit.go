@@ -8,6 +8,7 @@ import (
 
 	"github.com/keylift/keylift/destination"
 	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/source"
 )
 
 // write writes one batch and commits or publishes where that is due. Its ctx is
@@ -76,12 +77,15 @@ func (r *run) publish(ctx context.Context, b queued) (err error) {
 	began := time.Now()
 	var counts destination.Counts
 	if b.Closes == row.Snapshot {
-		counts, err = r.tx.PublishSnapshot(ctx, b.After, b.Scope)
+		counts, err = r.tx.PublishSnapshot(ctx, b.After, b.Scope, r.mayDelete())
 	} else {
 		counts, err = r.tx.PublishChanges(ctx, b.After)
 	}
 	if err != nil {
-		return r.fail(err)
+		return r.fail(r.doubted(b, err))
+	}
+	if b.Closes == row.Snapshot {
+		r.emptied = false
 	}
 	r.sum.Publishing += time.Since(began)
 	if b.Closes == row.Changes && !r.published {
@@ -93,6 +97,24 @@ func (r *run) publish(ctx context.Context, b queued) (err error) {
 	r.o.Progress.published.Store(&Publication{Position: b.After, ReadAt: b.at})
 	r.complete, r.startsOver = true, 0
 	return nil
+}
+
+// mayDelete returns the share of the rows that a snapshot may delete.
+func (r *run) mayDelete() float64 {
+	if r.emptied {
+		return destination.AnyShare
+	}
+	return r.o.MayDelete
+}
+
+// doubted turns the refusal of a snapshot that an earlier run began into its being
+// started over: what that run found missing may be back.
+func (r *run) doubted(b queued, err error) error {
+	refused, ok := errors.AsType[*destination.DeleteShareError](err)
+	if !ok || b.After.Generation != r.earlier {
+		return err
+	}
+	return &source.PositionLostError{Reason: fmt.Sprintf("it was begun by an earlier run and would delete %d of %d rows, so all is read once more", refused.Deleted, refused.Held)}
 }
 
 func (r *run) committed() {

@@ -101,8 +101,8 @@ func (x *spyTx) PublishChanges(ctx context.Context, p row.Position) (destination
 	return n, x.note(err)
 }
 
-func (x *spyTx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope) (destination.Counts, error) {
-	n, err := x.Tx.PublishSnapshot(ctx, p, scope)
+func (x *spyTx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope, mayDelete float64) (destination.Counts, error) {
+	n, err := x.Tx.PublishSnapshot(ctx, p, scope, mayDelete)
 	return n, x.note(err)
 }
 
@@ -196,8 +196,8 @@ func (x *passingTx) Stage(ctx context.Context, p row.Position) error {
 	return passing(x.Tx.Stage(ctx, p))
 }
 
-func (x *passingTx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope) (destination.Counts, error) {
-	n, err := x.Tx.PublishSnapshot(ctx, p, scope)
+func (x *passingTx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope, mayDelete float64) (destination.Counts, error) {
+	n, err := x.Tx.PublishSnapshot(ctx, p, scope, mayDelete)
 	return n, passing(err)
 }
 

@@ -24,11 +24,13 @@ type destinationError struct{ error }
 func (e destinationError) Unwrap() error { return e.error }
 
 // DestinationFailed reports whether it was the destination that made Run fail, and
-// not by what its tables are like: opened again it may take what it refused.
+// not by what its tables are like or what would be deleted: opened again it may take
+// what it refused.
 func DestinationFailed(err error) bool {
 	_, failed := errors.AsType[destinationError](err)
 	_, schema := errors.AsType[*destination.SchemaError](err)
-	return failed && !schema
+	_, deletes := errors.AsType[*destination.DeleteShareError](err)
+	return failed && !schema && !deletes
 }
 
 const (

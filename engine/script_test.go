@@ -167,7 +167,7 @@ func failing(n int, err error) func(int) error {
 func options(s source.Source, d destination.Destination) engine.Options {
 	return engine.Options{
 		Sync: "game", Source: s, Destination: d, QueueBytes: 1 << 20, CheckpointRows: 1,
-		RetryFor: time.Minute, Logger: slog.New(slog.DiscardHandler),
+		MayDelete: destination.AnyShare, RetryFor: time.Minute, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 

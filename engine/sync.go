@@ -31,6 +31,9 @@ type Options struct {
 	CheckpointEvery time.Duration
 	// CheckpointWithin makes one due after that time, however few the rows; 0: none.
 	CheckpointWithin time.Duration
+	// MayDelete is the share of the rows in the destination, from 0 to 1, that a
+	// snapshot may delete. One that follows upon deletes which were seen is not bound by it.
+	MayDelete float64
 	// RetryFor is how long a source that does not answer is asked again.
 	RetryFor time.Duration
 	Logger   *slog.Logger
@@ -86,6 +89,8 @@ type run struct {
 	safe row.Position   // the last legal checkpoint among what is written
 
 	startsOver int   // snapshots started over since something was published
+	emptied    bool  // the source was seen to be, since a snapshot was published
+	earlier    int64 // generation of the checkpoint that the run began with
 	generation int64 // of the last batch written; 0 before the first
 	published  bool  // something was, by this run
 	complete   bool  // the last batch written was published
@@ -106,7 +111,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	if r.next, err = r.o.Destination.Checkpoint(ctx, r.o.Sync); err != nil {
 		return destinationError{err}
 	}
-	r.safe, r.sum.Position = r.next, r.next
+	r.safe, r.sum.Position, r.earlier = r.next, r.next, r.next.Generation
 	defer func() { err = errors.Join(err, r.leave()) }()
 
 	for {
@@ -161,6 +166,7 @@ func (r *run) startOver(lost *source.PositionLostError) error {
 		return fmt.Errorf("the snapshot had to start over %d times: %w", maxStartsOver, lost)
 	}
 	r.startsOver++
+	r.emptied = r.emptied || lost.Emptied
 	r.sum.StartedOver = append(r.sum.StartedOver, lost.Reason)
 	r.o.Logger.Warn("the snapshot starts over", "sync", r.o.Sync, "reason", lost.Reason)
 	r.next = row.Position{Generation: max(r.safe.Generation, r.generation)}

@@ -51,6 +51,9 @@ type Column struct {
 	Compare   Compare
 	Tolerance time.Duration // ByValue columns of type UTCDateTime: values this close are equal; NULL equals only NULL
 	InScope   bool          // a Scope looks at the column; it looks at key columns anyway
+	// Expiry says that the column, a UTCDateTime, tells when the source deletes the
+	// row by itself. NULL: it does not.
+	Expiry bool
 }
 
 // A Table is one table of a sync. It is immutable once batches refer to it: a

@@ -50,6 +50,9 @@ type Reader interface {
 // that its snapshot has to start over.
 type PositionLostError struct {
 	Reason string // a clause: "the server restarted (run id 1f.. became 9c..)"
+	// Emptied says that a database was seen to be emptied or exchanged: the snapshot
+	// that follows may delete any share of the rows.
+	Emptied bool
 }
 
 func (e *PositionLostError) Error() string {

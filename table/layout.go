@@ -23,7 +23,7 @@ func valueColumns(o Options) []row.Column {
 		{Name: "value", Type: row.String},
 		{Name: "data_type", Type: row.String, InScope: true},
 		{Name: "ttl", Type: row.Int, Compare: row.Never},
-		{Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue, Tolerance: o.ExpiryTolerance},
+		{Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue, Tolerance: o.ExpiryTolerance, Expiry: true},
 		{Name: "last_modified", Type: row.UTCDateTime, Compare: row.Never},
 		{Name: "size", Type: row.Int},
 	}

@@ -178,7 +178,7 @@ func elementColumn(t value.Type) row.Column {
 func (s *Spec) restOfElement() []row.Column {
 	switch s.Type {
 	case value.Hash:
-		return []row.Column{{Name: "value", Type: row.String}, {Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue}}
+		return []row.Column{{Name: "value", Type: row.String}, {Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue, Expiry: true}}
 	case value.List:
 		return []row.Column{{Name: "value", Type: row.String}}
 	case value.SortedSet, value.TimeSeries:

@@ -27,7 +27,7 @@ func TestValue(t *testing.T) {
 		{Name: "value", Type: row.String},
 		{Name: "data_type", Type: row.String, InScope: true},
 		{Name: "ttl", Type: row.Int, Compare: row.Never},
-		{Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue, Tolerance: time.Second},
+		{Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue, Tolerance: time.Second, Expiry: true},
 		{Name: "last_modified", Type: row.UTCDateTime, Compare: row.Never},
 		{Name: "size", Type: row.Int},
 	}

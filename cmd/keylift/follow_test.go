@@ -260,7 +260,7 @@ func (l *followLane) command(follow bool) *exec.Cmd {
 	host, port, err := net.SplitHostPort(l.proxy.Address())
 	l.check(err)
 	args := []string{
-		"sync", "--mode", "replica", "--host", host, "--port", port, "--database", "all", "--destination", l.file, "--verbose",
+		"sync", "--mode", "replica", "--host", host, "--port", port, "--database", "all", "--allow-empty", "--destination", l.file, "--verbose",
 		"--connect-timeout", "1m", "--read-timeout", "1m",
 	}
 	if follow {

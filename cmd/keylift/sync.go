@@ -116,7 +116,7 @@ func (c *cli) run(ctx context.Context, cfg *config.Config, src source.Source, ke
 		Sync: syncName(cfg), Source: src, Destination: dst,
 		QueueBytes:     cfg.MemoryLimit / queueShare,
 		CheckpointRows: int64(cfg.CheckpointInterval), CheckpointEvery: checkpointEvery,
-		RetryFor: retryFor, Logger: log, Progress: progress,
+		MayDelete: cfg.MayDelete(), RetryFor: retryFor, Logger: log, Progress: progress,
 	})
 	stop()
 	if progress.Published() != nil {

@@ -237,7 +237,7 @@ func testCancelled(t *testing.T, newPlace NewPlace) {
 			return err
 		},
 		"PublishSnapshot": func(tx destination.Tx) error {
-			_, err := tx.PublishSnapshot(cancelled, position(2, 3), everything)
+			_, err := tx.PublishSnapshot(cancelled, position(2, 3), everything, destination.AnyShare)
 			return err
 		},
 	} {

@@ -108,7 +108,7 @@ func driveFrom(ctx context.Context, d destination.Destination, steps []step, fro
 		case row.Changes:
 			_, err = tx.PublishChanges(ctx, p)
 		case row.Snapshot:
-			_, err = tx.PublishSnapshot(ctx, p, everything)
+			_, err = tx.PublishSnapshot(ctx, p, everything, destination.AnyShare)
 		}
 		if err != nil {
 			return err

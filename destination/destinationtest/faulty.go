@@ -72,9 +72,9 @@ func (x *faultyTx) PublishChanges(ctx context.Context, p row.Position) (n destin
 	return n, err
 }
 
-func (x *faultyTx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope) (n destination.Counts, err error) {
+func (x *faultyTx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope, mayDelete float64) (n destination.Counts, err error) {
 	err = x.call(func() error {
-		n, err = x.Tx.PublishSnapshot(ctx, p, scope)
+		n, err = x.Tx.PublishSnapshot(ctx, p, scope, mayDelete)
 		return err
 	})
 	return n, err

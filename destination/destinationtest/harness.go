@@ -22,7 +22,7 @@ var players = &row.Table{
 		{Name: "key", Type: row.String},
 		{Name: "value", Type: row.String, InScope: true},
 		{Name: "ttl", Type: row.Int, Compare: row.Never},
-		{Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue, Tolerance: time.Second},
+		{Name: "expires_at", Type: row.UTCDateTime, Compare: row.ByValue, Tolerance: time.Second, Expiry: true},
 		{Name: "last_modified", Type: row.UTCDateTime, Compare: row.Never},
 	},
 }
@@ -153,7 +153,7 @@ func (r *run) stage(tx destination.Tx, p row.Position) {
 
 func (r *run) publishSnapshot(tx destination.Tx, p row.Position, scope row.Scope) destination.Counts {
 	r.t.Helper()
-	n, err := tx.PublishSnapshot(r.t.Context(), p, scope)
+	n, err := tx.PublishSnapshot(r.t.Context(), p, scope, destination.AnyShare)
 	if err != nil {
 		r.t.Fatalf("publish snapshot: %v", err)
 	}

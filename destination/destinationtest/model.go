@@ -143,6 +143,29 @@ func (m *model) publish(p row.Position, scope func(table *row.Table, cells []any
 	return n
 }
 
+// publishGuarded is publish of a snapshot, unless that deletes more than mayDelete of
+// the rows that do not expire: those that do have expired long ago.
+func (m *model) publishGuarded(p row.Position, scope func(table *row.Table, cells []any) bool, mayDelete float64) (destination.Counts, *destination.DeleteShareError) {
+	refused := &destination.DeleteShareError{MayDelete: mayDelete}
+	for table, c := range m.changes() {
+		for key, r := range m.rows[table] {
+			if at := slices.IndexFunc(table.Columns, func(c row.Column) bool { return c.Expiry }); r.deleted || at >= 0 && r.cells[at] != nil {
+				continue
+			}
+			refused.Held++
+			l, delivered := c.rows[key]
+			mark, marked := c.marks[modelOwner(table, r.cells)]
+			if delivered && l.op == row.Delete || !delivered && (marked && mark == row.Delete || !marked && scope(table, r.cells)) {
+				refused.Deleted++
+			}
+		}
+	}
+	if m.deletes != destination.IgnoreDeletes && float64(refused.Deleted) > mayDelete*float64(refused.Held) {
+		return destination.Counts{}, refused
+	}
+	return m.publish(p, scope), nil
+}
+
 func (m *model) apply(table *row.Table, key string, l line, n *destination.Counts) {
 	have := m.rows[table][key]
 	switch {

@@ -1,6 +1,7 @@
 package destinationtest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -89,11 +90,7 @@ func (w *walk) step() {
 	case p < 55:
 		w.writeLines()
 	case p < 70:
-		p := w.next()
-		w.note("stage %v", p)
-		w.stage(w.transaction(), p)
-		w.m.stage(p)
-		w.tx = nil
+		w.stageAll()
 	case p < 82:
 		w.publish()
 	case p < 87:
@@ -109,6 +106,14 @@ func (w *walk) step() {
 	default:
 		w.compare()
 	}
+}
+
+func (w *walk) stageAll() {
+	p := w.next()
+	w.note("stage %v", p)
+	w.stage(w.transaction(), p)
+	w.m.stage(p)
+	w.tx = nil
 }
 
 // next is a position in the current generation.
@@ -159,14 +164,27 @@ func (w *walk) publish() {
 		w.wantCounts(w.publishChanges(tx, p), w.m.publish(p, nil))
 		return
 	}
-	modulus := 1 + w.rand.IntN(3)
-	w.note("publish snapshot %v of keys whose length is a multiple of %d", p, modulus)
-	got := w.publishSnapshot(tx, p, func(b *row.Batch, i int) bool {
+	modulus, mayDelete := 1+w.rand.IntN(3), pick(w, []float64{0, 0.3, 1, 1, 1})
+	w.note("publish snapshot %v of keys whose length is a multiple of %d, deleting %g at the most", p, modulus, mayDelete)
+	got, err := tx.PublishSnapshot(w.t.Context(), p, func(b *row.Batch, i int) bool {
 		return len(b.TextAt(b.Table.Owner()-1, i))%modulus == 0
-	})
-	want := w.m.publish(p, func(table *row.Table, cells []any) bool {
+	}, mayDelete)
+	want, refused := w.m.publishGuarded(p, func(table *row.Table, cells []any) bool {
 		return len(cells[table.Owner()-1].(string))%modulus == 0
-	})
+	}, mayDelete)
+	if refused != nil {
+		if found, ok := errors.AsType[*destination.DeleteShareError](err); !ok || *found != *refused {
+			w.t.Errorf("got %v, want %v", err, refused)
+		}
+		w.tx = tx
+		w.rollback()
+		w.m.giveUp() // what was written may be staged
+		w.stageAll()
+		return
+	}
+	if err != nil {
+		w.t.Fatalf("publish snapshot: %v", err)
+	}
 	w.wantCounts(got, want)
 }
 

@@ -49,6 +49,8 @@ func Run(t *testing.T, newPlace NewPlace) {
 		{"scope", testScope},
 		{"scope sees whole rows", testScopeRows},
 		{"empty snapshot", testEmptySnapshot},
+		{"too many deletes", testMayDelete},
+		{"too many deletes over tables", testMayDeleteTables},
 		{"changes", testChanges},
 		{"two tables", testTwoTables},
 		{"table of an earlier run", testEarlierTable},

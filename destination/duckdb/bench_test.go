@@ -123,7 +123,7 @@ func snapshot(b *testing.B, path string, generation int64, changeEvery int) (des
 		}
 	}
 	staged := cpuTime(b)
-	counts, err := tx.PublishSnapshot(b.Context(), position, func(*row.Batch, int) bool { return true })
+	counts, err := tx.PublishSnapshot(b.Context(), position, func(*row.Batch, int) bool { return true }, destination.AnyShare)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -2,6 +2,9 @@ package duckdb
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/keylift/keylift/destination"
 	"github.com/keylift/keylift/row"
@@ -84,6 +87,11 @@ func (p *publication) deleteGone(ctx context.Context) (err error) {
 	if p.counts.Deleted, err = p.d.count(ctx, "SELECT count(*) FROM temp._keylift_gone"); err != nil || p.counts.Deleted == 0 {
 		return err
 	}
+	if p.guarded {
+		if p.lost, err = p.d.count(ctx, "SELECT count(*) FROM "+p.table()+" t"+gone+p.unexpired()); err != nil {
+			return err
+		}
+	}
 	if p.t.History {
 		return p.end(ctx, deletedColumn+" = true, ", gone)
 	}
@@ -92,4 +100,17 @@ func (p *publication) deleteGone(ctx context.Context) (err error) {
 		return p.d.conn.exec(ctx, "DELETE FROM "+p.table()+gone)
 	}
 	return p.d.conn.exec(ctx, "UPDATE "+p.table()+" SET "+deletedColumn+" = true, "+syncedColumn+" = ?"+gone, p.d.started)
+}
+
+// unexpired returns the further condition that the source has not deleted row t by
+// itself by now.
+func (p *publication) unexpired() (where string) {
+	for _, c := range p.t.Columns {
+		stored := slices.ContainsFunc(p.t.columns, func(have column) bool { return have.name == c.Name && have.sqlType == timestampType })
+		if c.Expiry && stored {
+			at := "t." + quote(c.Name)
+			where += " AND (" + at + " IS NULL OR epoch_us(" + at + ") > " + strconv.FormatInt(time.Now().UnixMicro(), 10) + ")"
+		}
+	}
+	return where
 }

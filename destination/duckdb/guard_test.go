@@ -37,7 +37,7 @@ func TestOpen_brokenCheckpoint(t *testing.T) {
 		if err := tx.Write(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tx.PublishSnapshot(t.Context(), b.After, func(*row.Batch, int) bool { return true }); err != nil {
+		if _, err := tx.PublishSnapshot(t.Context(), b.After, func(*row.Batch, int) bool { return true }, 1); err != nil {
 			t.Fatal(err)
 		}
 		leave(d)

@@ -51,7 +51,7 @@ func TestIndex_full(t *testing.T) {
 		if full := generation > 1; d.tables["players"].index.full != full {
 			t.Fatalf("before snapshot %d the index is full: %v", generation, !full)
 		}
-		counts, err := tx.PublishSnapshot(t.Context(), b.After, func(*row.Batch, int) bool { return true })
+		counts, err := tx.PublishSnapshot(t.Context(), b.After, func(*row.Batch, int) bool { return true }, destination.AnyShare)
 		if err != nil {
 			t.Fatal(err)
 		}

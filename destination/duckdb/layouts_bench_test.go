@@ -150,7 +150,7 @@ func (f *feed) measure(b *testing.B) {
 			}
 		}
 	}
-	if _, err := tx.PublishSnapshot(b.Context(), p, func(*row.Batch, int) bool { return true }); err != nil {
+	if _, err := tx.PublishSnapshot(b.Context(), p, func(*row.Batch, int) bool { return true }, destination.AnyShare); err != nil {
 		b.Fatal(err)
 	}
 	if err := d.Close(); err != nil {
@@ -222,7 +222,7 @@ func BenchmarkBoard(b *testing.B) {
 		}
 		var counts destination.Counts
 		if snapshot {
-			counts, err = tx.PublishSnapshot(b.Context(), p, func(*row.Batch, int) bool { return true })
+			counts, err = tx.PublishSnapshot(b.Context(), p, func(*row.Batch, int) bool { return true }, destination.AnyShare)
 		} else {
 			counts, err = tx.PublishChanges(b.Context(), p)
 		}

@@ -15,17 +15,19 @@ import (
 
 // PublishChanges makes the staged changes visible.
 func (tx *tx) PublishChanges(ctx context.Context, p row.Position) (destination.Counts, error) {
-	return tx.publish(ctx, p, nil)
+	return tx.publish(ctx, p, nil, destination.AnyShare)
 }
 
-// PublishSnapshot makes the staged snapshot visible and deletes what it lacks.
-func (tx *tx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope) (destination.Counts, error) {
-	return tx.publish(ctx, p, scope)
+// PublishSnapshot makes the staged snapshot visible and deletes what it lacks, unless
+// that is too much.
+func (tx *tx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope, mayDelete float64) (destination.Counts, error) {
+	return tx.publish(ctx, p, scope, mayDelete)
 }
 
 // publish makes what is staged visible. With a scope, published rows within it
-// that were not staged, seen or kept are gone from the source.
-func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (total destination.Counts, err error) {
+// that were not staged, seen or kept are gone from the source; it deletes no more of
+// the rows than the share mayDelete.
+func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope, mayDelete float64) (total destination.Counts, err error) {
 	d := tx.d
 	if err := tx.enter(ctx, p.Generation); err != nil {
 		return total, err
@@ -52,15 +54,18 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope) (tot
 	if s == nil {
 		s = &syncRow{}
 	}
-	var rows int64
+	var rows, lost, held int64
 	for _, name := range d.names {
-		pub := publication{d: d, t: d.tables[name], scope: scope}
+		pub := publication{d: d, t: d.tables[name], scope: scope, guarded: mayDelete < destination.AnyShare && d.o.Deletes != destination.IgnoreDeletes}
 		if err := pub.run(ctx); err != nil {
 			return total, fmt.Errorf("publish table %q: %w", name, err)
 		}
 		total.Add(pub.counts)
 		s.replaced += pub.replaced
-		rows += pub.rows
+		rows, lost, held = rows+pub.rows, lost+pub.lost, held+pub.held
+	}
+	if err := destination.Exceeds(lost, held, mayDelete); err != nil {
+		return destination.Counts{}, err
 	}
 	compact := s.replaced > rows/4
 	if compact {
@@ -103,6 +108,11 @@ type publication struct {
 	rows     int64 // in the published table before
 	replaced int64 // of them rewritten or removed
 	cut      int64 // keys whose last mark is a Delete
+
+	// Of the rows that had not expired, how many were there, and how many of them are
+	// deleted; counted where guarded.
+	guarded    bool
+	held, lost int64
 }
 
 func (p *publication) run(ctx context.Context) (err error) {
@@ -118,6 +128,11 @@ func (p *publication) run(ctx context.Context) (err error) {
 	}
 	if p.rows, err = d.count(ctx, "SELECT count(*) FROM "+p.table()); err != nil {
 		return err
+	}
+	if p.guarded && p.rows > 0 {
+		if p.held, err = d.count(ctx, "SELECT count(*) FROM "+p.table()+" t WHERE "+live(t.Table, "t.")+p.unexpired()); err != nil {
+			return err
+		}
 	}
 	p.known = t.index.outcome()
 	p.counts.Unchanged = p.known.unchanged

@@ -156,7 +156,7 @@ func publishPlayers(t *testing.T, d *Destination, p row.Position) destination.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts, err := tx.PublishSnapshot(t.Context(), p, func(*row.Batch, int) bool { return true })
+	counts, err := tx.PublishSnapshot(t.Context(), p, func(*row.Batch, int) bool { return true }, destination.AnyShare)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func TestTx_Write_columns(t *testing.T) {
 	if err := write().Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	counts, err := write().PublishSnapshot(t.Context(), position(1, 2), func(*row.Batch, int) bool { return true })
+	counts, err := write().PublishSnapshot(t.Context(), position(1, 2), func(*row.Batch, int) bool { return true }, destination.AnyShare)
 	if want := (destination.Counts{New: 42_000}); err != nil || counts != want {
 		t.Fatalf("%+v, %v", counts, err)
 	}

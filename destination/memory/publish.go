@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"slices"
 	"time"
 
 	"github.com/keylift/keylift/destination"
@@ -77,13 +78,54 @@ func (d *Destination) publish(staged map[string]*pending, scope row.Scope) desti
 			if _, ok := p.rows[key]; ok {
 				continue
 			}
-			op, marked := p.marks[encode(h.columns[:h.owner], r.cells)]
-			if marked && op == row.Delete || !marked && scope != nil && h.within(scope, name, r) {
+			if h.gone(p, scope, name, r) {
 				n.Deleted += d.remove(h, key)
 			}
 		}
 	}
 	return n
+}
+
+// gone reports whether the key of a row that is not staged is gone.
+func (h *table) gone(p *pending, scope row.Scope, name string, r *record) bool {
+	op, marked := p.marks[encode(h.columns[:h.owner], r.cells)]
+	return marked && op == row.Delete || !marked && scope != nil && h.within(scope, name, r)
+}
+
+// guard reports, as a *DeleteShareError, that publishing a snapshot would delete too much.
+func (d *Destination) guard(staged map[string]*pending, scope row.Scope, mayDelete float64) error {
+	if d.deletes == destination.IgnoreDeletes {
+		return nil
+	}
+	var deleted, held int64
+	now := time.Now().UnixMicro()
+	for name := range d.prepared {
+		p := staged[name]
+		if p == nil {
+			p = &pending{}
+		}
+		h := d.tables[name]
+		for key, r := range h.rows {
+			if r.deleted || h.expired(r, now) {
+				continue
+			}
+			held++
+			c, ok := p.rows[key]
+			if ok && c.op == row.Delete || !ok && h.gone(p, scope, name, r) {
+				deleted++
+			}
+		}
+	}
+	return destination.Exceeds(deleted, held, mayDelete)
+}
+
+// expired reports whether the source deletes the row by itself before now, in
+// microseconds.
+func (h *table) expired(r *record, now int64) bool {
+	return slices.ContainsFunc(h.columns, func(c row.Column) bool {
+		at, ok := r.cells[c.Name].(int64)
+		return c.Expiry && c.Type == row.UTCDateTime && ok && at <= now
+	})
 }
 
 func laterOf(a, b time.Time) time.Time {

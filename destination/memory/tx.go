@@ -73,9 +73,14 @@ func (x *tx) PublishChanges(ctx context.Context, p row.Position) (destination.Co
 	return counts, nil
 }
 
-// PublishSnapshot commits, shows what is staged and deletes what is not.
-func (x *tx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope) (destination.Counts, error) {
+// PublishSnapshot commits, shows what is staged and deletes what is not, unless that
+// is too much.
+func (x *tx) PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope, mayDelete float64) (destination.Counts, error) {
 	if err := x.usable(ctx); err != nil {
+		return destination.Counts{}, err
+	}
+	x.generation(p.Generation)
+	if err := x.d.guard(pendingOf(x.staged), scope, mayDelete); err != nil {
 		return destination.Counts{}, err
 	}
 	x.commit(p, true)

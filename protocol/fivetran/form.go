@@ -70,6 +70,10 @@ var fields = []field{
 			{"skip", "Skip", "They are not read."},
 		},
 	},
+	{
+		name: "allow_empty", label: "Accept an empty server", toggle: true,
+		help: "Delete all rows where a sync finds no key to read. Otherwise such a sync stops, for most often it met the wrong server, or one that was emptied by mistake.",
+	},
 	{name: "batch_size", label: "Batch size", help: "Keys asked for in one round trip, from 1 to 100000. More is faster, and holds up the server's other clients for longer."},
 	{name: "big_key_bytes", label: "Big keys", help: "A collection larger than this is read in chunks, so that the server never stalls on it. Such as 16MiB."},
 	{name: "max_value_bytes", label: "Largest value", help: "A value whose text is larger becomes NULL, with its true size and a warning. Such as 100MiB."},

@@ -56,7 +56,7 @@ func TestConfigurationForm(t *testing.T) {
 		names = append(names, ")")
 	}
 	want := "host port username password database ssl tls( tls_ca tls_cert tls_key tls_server_name ) key_pattern exclude_pattern types table_name mode tables unmatched " +
-		"batch_size big_key_bytes max_value_bytes retry_for connect_timeout read_timeout"
+		"allow_empty batch_size big_key_bytes max_value_bytes retry_for connect_timeout read_timeout"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("fields\n%s, want\n%s", got, want)
 	}

@@ -16,13 +16,14 @@ type state struct {
 	Generation int64  `json:"generation"`       // of the snapshot whose rows were sent last
 	Position   string `json:"position"`         // the source's own text, see row.Position.Token
 	Tables     string `json:"tables,omitempty"` // fingerprint of the tables and columns sent
+	Rows       bool   `json:"rows,omitempty"`   // some were sent since all were marked deleted
 }
 
 // stateVersion is raised when an older reader would misunderstand the state.
 const stateVersion = 1
 
-func newState(p row.Position, tables string) state {
-	return state{Version: stateVersion, Generation: p.Generation, Position: p.Token, Tables: tables}
+func newState(p row.Position, tables string, rows bool) state {
+	return state{Version: stateVersion, Generation: p.Generation, Position: p.Token, Tables: tables, Rows: rows}
 }
 
 func (s state) json() string {

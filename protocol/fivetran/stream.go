@@ -26,6 +26,8 @@ type stream struct {
 	tablesID   string // their fingerprint
 	generation int64  // of the rows sent; 0 before the first
 	goesOn     bool   // from a place of the last sync
+	starts     bool   // the generation has begun, and older rows are not marked deleted yet
+	rows       bool   // some are not marked deleted
 
 	checkpoints int64
 	setAside    int64 // keys of this generation
@@ -56,6 +58,7 @@ func (s *stream) Checkpoint(context.Context, string) (row.Position, error) {
 	if p.IsZero() {
 		return p, nil
 	}
+	s.rows = s.state.Rows
 	if s.state.Tables != s.tablesID {
 		s.log.Warn("the selected columns have changed since the last sync: a new snapshot starts")
 		return row.Position{Generation: p.Generation}, nil
@@ -71,7 +74,10 @@ func (s *stream) Begin(context.Context, string) (destination.Tx, error) { return
 // marks all older rows deleted.
 func (s *stream) Write(_ context.Context, b *row.Batch) error {
 	if b.After.Generation != s.generation {
-		if err := s.startGeneration(b.After.Generation); err != nil {
+		s.generation, s.setAside, s.starts = b.After.Generation, 0, true
+	}
+	if b.Len() > 0 {
+		if err := s.markOlder(); err != nil {
 			return err
 		}
 	}
@@ -92,6 +98,8 @@ func (s *stream) Write(_ context.Context, b *row.Batch) error {
 			continue
 		case row.Delete:
 			typ = sdk.RecordType_DELETE
+		case row.Upsert:
+			s.rows = true
 		}
 		if err := s.out.row(e, b, i, typ); err != nil {
 			return fmt.Errorf("send records: %w", err)
@@ -100,13 +108,18 @@ func (s *stream) Write(_ context.Context, b *row.Batch) error {
 	return nil
 }
 
-func (s *stream) startGeneration(generation int64) error {
+// markOlder sends, once a generation, the record that marks all older rows deleted.
+func (s *stream) markOlder() error {
+	if !s.starts {
+		return nil
+	}
 	if err := s.sendWarnings(); err != nil {
 		return err
 	}
-	s.generation, s.setAside = generation, 0
+	s.starts, s.rows = false, false
 	for _, e := range s.tables {
 		if e.table.Appends && s.goesOn {
+			s.rows = true
 			continue // what was sent before is not sent again
 		}
 		if err := s.out.truncate(e); err != nil {
@@ -116,12 +129,17 @@ func (s *stream) startGeneration(generation int64) error {
 	return nil
 }
 
-// Stage sends what was written, and behind it the checkpoint.
+// Stage sends what was written, and behind it the checkpoint. As long as a generation
+// has no row there is none: the next run would not know that older rows are to be
+// marked deleted.
 func (s *stream) Stage(_ context.Context, p row.Position) error {
+	if s.starts {
+		return nil
+	}
 	if err := s.sendWarnings(); err != nil {
 		return err
 	}
-	s.state = newState(p, s.tablesID)
+	s.state = newState(p, s.tablesID, s.rows)
 	err := s.out.send(&sdk.UpdateResponse{Operation: &sdk.UpdateResponse_Checkpoint{Checkpoint: &sdk.Checkpoint{StateJson: s.state.json()}}})
 	if err != nil {
 		return fmt.Errorf("send checkpoint: %w", err)
@@ -130,14 +148,24 @@ func (s *stream) Stage(_ context.Context, p row.Position) error {
 	return nil
 }
 
+// errNoRows says that a snapshot would delete all rows.
+var errNoRows = &destination.DeleteShareError{}
+
 // PublishChanges is Stage: the platform decides what is visible when.
 func (s *stream) PublishChanges(ctx context.Context, p row.Position) (destination.Counts, error) {
 	return destination.Counts{Kept: s.setAside}, s.Stage(ctx, p)
 }
 
 // PublishSnapshot is Stage: rows that the snapshot did not send again stay marked
-// deleted, whatever its scope.
-func (s *stream) PublishSnapshot(ctx context.Context, p row.Position, _ row.Scope) (destination.Counts, error) {
+// deleted, whatever its scope. How many the warehouse holds is not known, but whether
+// all would be deleted.
+func (s *stream) PublishSnapshot(ctx context.Context, p row.Position, _ row.Scope, mayDelete float64) (destination.Counts, error) {
+	if s.starts && s.rows && mayDelete < destination.AnyShare {
+		return destination.Counts{}, errNoRows
+	}
+	if err := s.markOlder(); err != nil {
+		return destination.Counts{}, err
+	}
 	if n := s.setAside; n > 0 {
 		s.warnings.add(fmt.Sprintf("%d keys could not be read and were set aside. Their rows keep their values but count as deleted until a later sync can read them; "+
 			"the connector's log names the reason", n))

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/keylift/keylift/config"
+	"github.com/keylift/keylift/destination"
 	"github.com/keylift/keylift/engine"
 	"github.com/keylift/keylift/protocol/fivetran/sdk"
 	"github.com/keylift/keylift/source"
@@ -77,7 +78,7 @@ func (u *update) run(ctx context.Context, req *sdk.UpdateRequest) (err error) {
 		Sync: cfg.TableName, Source: src, Destination: u.stream,
 		QueueBytes:     cfg.MemoryLimit / queueShare,
 		CheckpointRows: checkpointRows, CheckpointWithin: checkpointWithin,
-		RetryFor: cfg.RetryFor, Logger: u.stream.log,
+		MayDelete: cfg.MayDelete(), RetryFor: cfg.RetryFor, Logger: u.stream.log,
 	})
 	return err
 }
@@ -157,7 +158,7 @@ func (u *update) summary(level slog.Level, outcome string, err error) {
 
 // mendable reports whether only the user can mend what failed.
 func mendable(err error) bool {
-	return errors.As(err, new(*source.AccessError)) || errors.As(err, new(*config.Error))
+	return errors.As(err, new(*source.AccessError)) || errors.As(err, new(*config.Error)) || errors.As(err, new(*destination.DeleteShareError))
 }
 
 // sentences returns an error as the user reads it, its lines joined.
@@ -167,6 +168,10 @@ func sentences(err error) string {
 	}
 	if access, ok := errors.AsType[*source.AccessError](err); ok {
 		return access.Error()
+	}
+	if errors.As(err, new(*destination.DeleteShareError)) {
+		return "the server holds no key that this connection reads, though the last sync found some, and nothing was deleted; " +
+			"check that this is the right server, that it was not emptied, and that the databases and patterns are right; if the rows are to go, switch \"Accept an empty server\" on for one sync"
 	}
 	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

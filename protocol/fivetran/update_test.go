@@ -54,13 +54,21 @@ func TestUpdate(t *testing.T) {
 		}
 	}
 
-	// No key is left: TRUNCATE comes all the same.
+	// No key is left: nothing is sent, until the user says that it is meant so.
 	do(t, redis, "FLUSHALL")
 	third, steps := update(t, client, &sdk.UpdateRequest{Configuration: configuration, StateJson: last(second.states)})
+	if want := "the server holds no key that this connection reads"; third.err != nil || steps != "!" || !strings.HasPrefix(third.tasks[0], want) {
+		t.Fatalf("third sync: %s, %v, %q, want a task: %s", steps, third.err, third.tasks, want)
+	}
+	third, steps = update(t, client, &sdk.UpdateRequest{Configuration: with(configuration, "allow_empty", "true"), StateJson: last(second.states)})
 	if third.err != nil || steps != "TC" {
 		t.Fatalf("third sync: %s, %v", steps, third.err)
 	}
-	if n := strings.Count(log.String(), "sync ended: request=Update outcome=complete"); n != 3 {
+	fourth, steps := update(t, client, &sdk.UpdateRequest{Configuration: configuration, StateJson: last(third.states)})
+	if fourth.err != nil || steps != "TC" {
+		t.Fatalf("fourth sync: %s, %v", steps, fourth.err)
+	}
+	if n := strings.Count(log.String(), "sync ended: request=Update outcome=complete"); n != 4 {
 		t.Errorf("%d summaries in the log\n%s", n, log)
 	}
 }

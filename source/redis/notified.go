@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 // A notifiedReader follows a server that lets nobody join as a replica. It reads a
 // snapshot by SCAN, and from then on the keys that the server notifies of, every
 // PublishInterval. Notifications are lossy, so a snapshot repairs what they missed:
-// whenever the reader is opened, when more keys change than can be remembered, when
-// a database was flushed or swapped, and every RepairInterval.
+// whenever the reader is opened, when more keys change than can be remembered, and
+// every RepairInterval. Once a database was flushed or swapped, the position is lost.
 type notifiedReader struct {
 	source *Source
 	node   *node
@@ -25,7 +26,7 @@ type notifiedReader struct {
 	snapshot *reader // nil: it is complete
 	resumed  bool    // part of it was read before the notifications began
 	began    time.Time
-	flushes  string        // counters of the server's flushes when it began
+	flushes  flushes       // of the server, when it began
 	at       row.Position  // behind the last complete snapshot
 	changes  *notifiedKeys // nil: not begun
 }
@@ -79,6 +80,10 @@ func (r *notifiedReader) Next(ctx context.Context) (*row.Batch, error) {
 			}
 			if err == nil && b.Closes == row.Snapshot {
 				r.at = b.After
+				if r.snapshot.session.flushes(ctx) != r.flushes {
+					// The snapshot that follows upon this tells what is gone.
+					b.Scope = func(*row.Batch, int) bool { return false }
+				}
 			}
 			return b, err
 		}
@@ -166,11 +171,14 @@ func (k *notifiedKeys) feed(ctx context.Context) error {
 		// In this order: what changed behind a flush is not published without it.
 		changes, overflow := k.of.events.drain()
 		flushes := k.session.flushes(ctx)
+		if flushes.follow(k.of.flushes) {
+			return &source.PositionLostError{Reason: "a database was emptied or exchanged (FLUSHALL, FLUSHDB, SWAPDB)", Emptied: true}
+		}
 		switch o := &k.source.options; {
 		case overflow:
 			k.repair = "more keys changed than can be remembered"
 		case flushes != k.of.flushes:
-			k.repair = "a database was emptied or exchanged (FLUSHALL, FLUSHDB, SWAPDB)"
+			k.repair = "the server counts its FLUSHALL, FLUSHDB and SWAPDB anew"
 		case k.of.resumed:
 			k.repair = "the snapshot was begun before this run"
 		case time.Since(k.of.began) >= o.RepairInterval:
@@ -188,24 +196,36 @@ func (k *notifiedKeys) feed(ctx context.Context) error {
 	}
 }
 
-// flushes returns the server's counts of commands that change keys without a
-// notification; empty where they are not told.
-func (s *session) flushes(ctx context.Context) string {
+// flushes is how many commands that change keys without a notification a server has
+// executed.
+type flushes struct {
+	runID string
+	calls int // -1: not told
+}
+
+// follow reports whether the same server has executed more of them since earlier.
+func (f flushes) follow(earlier flushes) bool {
+	return f.runID == earlier.runID && earlier.calls >= 0 && f.calls > earlier.calls
+}
+
+func (s *session) flushes(ctx context.Context) flushes {
+	unknown := flushes{runID: s.server.runID, calls: -1}
 	reply, err := s.one(ctx, "INFO", "commandstats")
 	if err != nil {
-		return "" // what reads next sees why
+		return unknown // what reads next sees why
 	}
 	text, err := reply.Bytes()
 	if err != nil {
-		return ""
+		return unknown
 	}
 	stats := parseInfo(string(text))
-	var counts strings.Builder
+	total := 0
 	for _, name := range []string{"flushall", "flushdb", "swapdb"} {
-		calls, _, _ := strings.Cut(stats["cmdstat_"+name], ",")
-		counts.WriteString(name + " " + calls + "\n")
+		calls, _, _ := strings.Cut(strings.TrimPrefix(stats["cmdstat_"+name], "calls="), ",")
+		n, _ := strconv.Atoi(calls) // no statistics: never executed
+		total += n
 	}
-	return counts.String()
+	return flushes{runID: s.server.runID, calls: total}
 }
 
 // classes are what notify-keyspace-events must hold: notifications by event, and
@@ -288,7 +308,7 @@ func (s *Source) inspectNotifications(ctx context.Context, ss *session, i *inspe
 	default:
 		i.add("permission PSUBSCRIBE", source.Warn, fmt.Sprintf("not known yet: %v", err))
 	}
-	if ss.flushes(ctx) == "" {
+	if ss.flushes(ctx).calls < 0 {
 		i.add("permission INFO", source.Warn, "INFO is not permitted: a database that is emptied is noticed after repair_interval; grant INFO to the user")
 	}
 }

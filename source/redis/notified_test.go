@@ -122,14 +122,20 @@ func TestNotified_repair(t *testing.T) {
 	c := clientOf(t, s)
 	fillStrings(t, c, 1000)
 	m := &mirror{}
-	r := openReader(t, sourceOf(t, s, notified), row.Position{})
-	next := 0
+	src := sourceOf(t, s, notified)
+	r := openReader(t, src, row.Position{})
+	next, emptied := 0, 0
 	follow := func(want int, what string) {
 		t.Helper()
 		next++
 		end := "end" + strconv.Itoa(next)
 		send(t, c, "SET", end, "x")
 		snapshots, err := m.until(t.Context(), t, r, end)
+		if lost, ok := errors.AsType[*source.PositionLostError](err); ok && lost.Emptied {
+			emptied++
+			r = openReader(t, src, row.Position{Generation: m.at.Generation})
+			snapshots, err = m.until(t.Context(), t, r, end)
+		}
 		if err != nil || snapshots != want {
 			t.Errorf("%s: %d snapshots, want %d; %v", what, snapshots, want, err)
 		}
@@ -140,6 +146,14 @@ func TestNotified_repair(t *testing.T) {
 	follow(1, "a flush")
 	fill(t, c, []string{"SELECT", "4"}, []string{"SET", "other", "1"}, []string{"SELECT", "0"}, []string{"SWAPDB", "0", "4"})
 	follow(1, "a swap")
+	if emptied != 2 {
+		t.Errorf("a flush and a swap: the position was lost to them %d times", emptied)
+	}
+	send(t, c, "CONFIG", "RESETSTAT")
+	follow(1, "counters that begin anew")
+	if emptied != 2 {
+		t.Error("counters that begin anew are taken for a flush")
+	}
 	remember := func(bytes int) {
 		events := r.(*notifiedReader).events
 		events.mu.Lock()
@@ -156,6 +170,31 @@ func TestNotified_repair(t *testing.T) {
 	}
 	send(t, c, "DEL", "other")
 	follow(0, "a delete")
+}
+
+// TestNotified_replaced: a server that another one took the place of, with nothing in
+// it, was not seen to be emptied, whatever it counts.
+func TestNotified_replaced(t *testing.T) {
+	s := notifying(t)
+	c := clientOf(t, s)
+	send(t, c, "FLUSHALL")
+	fillStrings(t, c, 100)
+	r := openReader(t, sourceOf(t, s, notified), row.Position{})
+	m := &mirror{}
+	send(t, c, "SET", "end", "x")
+	if _, err := m.until(t.Context(), t, r, "end"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := m.until(t.Context(), t, r, "never")
+	if lost, ok := errors.AsType[*source.PositionLostError](err); err == nil || ok && lost.Emptied {
+		t.Errorf("got %v", err)
+	}
+	if (flushes{runID: "1f", calls: 3}).follow(flushes{runID: "9c", calls: 1}) {
+		t.Error("another server's count says something")
+	}
 }
 
 // TestNotified_cuts: when the writer stops, one snapshot behind the last cut has the

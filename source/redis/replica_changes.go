@@ -207,7 +207,7 @@ func (c *changesReader) lost(changes *replication.Changes) error {
 	case changes.Lost != "":
 		return &source.PositionLostError{Reason: changes.Lost}
 	case changes.Flushed:
-		return &source.PositionLostError{Reason: "all databases were emptied (FLUSHALL)"}
+		return &source.PositionLostError{Reason: "all databases were emptied (FLUSHALL)", Emptied: true}
 	}
 	for i := range changes.Databases {
 		d := &changes.Databases[i]
@@ -215,10 +215,10 @@ func (c *changesReader) lost(changes *replication.Changes) error {
 			continue
 		}
 		if d.Flushed {
-			return &source.PositionLostError{Reason: fmt.Sprintf("database %d was emptied (FLUSHDB)", d.Database)}
+			return &source.PositionLostError{Reason: fmt.Sprintf("database %d was emptied (FLUSHDB)", d.Database), Emptied: true}
 		}
 		if d.Swapped {
-			return &source.PositionLostError{Reason: fmt.Sprintf("database %d was exchanged for another (SWAPDB)", d.Database)}
+			return &source.PositionLostError{Reason: fmt.Sprintf("database %d was exchanged for another (SWAPDB)", d.Database), Emptied: true}
 		}
 	}
 	return nil
