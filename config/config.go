@@ -38,6 +38,11 @@ type Config struct {
 	BigKeyBytes     int64
 	MaxValueBytes   int64
 
+	MaxCommandMillis  int           // that one command may keep the server busy
+	MaxSourceLatency  time.Duration // zero: it does not matter
+	MaxKeysPerSecond  int           // zero: no limit
+	MaxBytesPerSecond int64         // zero: no limit
+
 	Destination        Destination
 	DestinationSchema  string
 	TableName          string

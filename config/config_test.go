@@ -341,6 +341,22 @@ func TestLoad_destination(t *testing.T) {
 	}
 }
 
+func TestLoad_pace(t *testing.T) {
+	pace := func(c *config.Config) [4]any {
+		return [4]any{c.MaxCommandMillis, c.MaxSourceLatency, c.MaxKeysPerSecond, c.MaxBytesPerSecond}
+	}
+	for doc, want := range map[string][4]any{
+		"host: h": {20, time.Duration(0), 0, int64(0)},
+		"host: h\nmax_command_ms: 5\nmax_source_latency: 1.5ms\nmax_keys_per_second: 20000\nmax_bytes_per_second: 20MB": {5, 1500 * time.Microsecond, 20000, int64(20_000_000)},
+		"host: h\nfast: true":                     {500, time.Duration(0), 0, int64(0)},
+		"host: h\nfast: true\nmax_command_ms: 20": {20, time.Duration(0), 0, int64(0)},
+	} {
+		if got := pace(load(t, doc)); got != want {
+			t.Errorf("%q: got %v, want %v", doc, got, want)
+		}
+	}
+}
+
 func TestLoad_fast(t *testing.T) {
 	if c := load(t, "host: h\nfast: true"); c.BatchSize != 1000 {
 		t.Errorf("fast: batch size is %d, want 1000", c.BatchSize)

@@ -46,6 +46,10 @@ batch_size: 7                              # batch_size in line 5
 fast: true                                 # --fast
 big_key_bytes: "64MiB"                     # fast
 max_value_bytes: "100MiB"                  # default
+max_command_ms: 500                        # fast
+max_source_latency: "0s"                   # default
+max_keys_per_second: 0                     # default
+max_bytes_per_second: "0"                  # default
 destination: "duckdb:warehouse.db"         # default
 destination_schema: "main"                 # default
 table_name: "redis_data"                   # default

@@ -48,6 +48,7 @@ func TestSchema(t *testing.T) {
 	wantDefaults := map[string]any{
 		"port": 6379.0, "password_refresh": "10m", "database": 0.0, "ssl": false, "tls_insecure": false, "key_pattern": "*", "mode": "auto", "follow": false, "repair_interval": "1h", "publish_interval": "1s", "batch_size": 100.0,
 		"fast": false, "big_key_bytes": "16MiB", "max_value_bytes": "100MiB", "destination": "duckdb:warehouse.db",
+		"max_command_ms": 20.0, "max_source_latency": "0s", "max_keys_per_second": 0.0, "max_bytes_per_second": "0",
 		"destination_schema": "main", "table_name": "redis_data", "deletes": "soft", "max_delete_share": "50%", "allow_empty": false, "unmatched": "table", "views": true, "checkpoint_interval": 1000.0,
 		"memory_limit": "256MiB", "spool_bytes": "1GiB", "connect_timeout": "30s", "read_timeout": "30s", "retry_for": "5m",
 	}

@@ -67,12 +67,14 @@ func lookup[C any](settings []setting[C], key string) *setting[C] {
 const (
 	server  = "Server"
 	reading = "What is read, and how"
+	sparing = "Sparing the server"
 	writing = "Where it goes"
 	shaping = "Tables from key templates"
 	limits  = "Limits"
 
 	fastBatch  = 1000 // keys
 	fastBigKey = 64 << 20
+	fastMillis = 500 // of a command
 )
 
 // settings is what parsing, the schema, the printed configuration and the
@@ -184,16 +186,33 @@ var settings = []setting[Config]{
 		value:   bind(whole(1, 100_000), func(c *Config) *int { return &c.BatchSize }),
 	},
 	{
-		Setting: Setting{Key: "fast", Group: reading, Default: "false", Bool: true, Doc: "Read as fast as the server can, for those who own it: `batch_size` is 1000 and `big_key_bytes` 64 MiB unless they are given."},
+		Setting: Setting{Key: "fast", Group: reading, Default: "false", Bool: true, Doc: "Read as fast as the server can, for those who own it: `batch_size` is 1000, `big_key_bytes` 64 MiB and `max_command_ms` 500 unless they are given."},
 		value:   bind(truth, func(c *Config) *bool { return &c.Fast }),
 	},
 	{
-		Setting: Setting{Key: "big_key_bytes", Group: reading, Default: "16MiB", Doc: "A collection larger than this is read in chunks, so that the server never stalls on it."},
+		Setting: Setting{Key: "big_key_bytes", Group: reading, Default: "16MiB", Doc: "A value larger than this, by the server's count, is read in chunks, so that the server never stalls on it. `max_command_ms` may bound it more tightly."},
 		value:   bind(size(1, 1<<40), func(c *Config) *int64 { return &c.BigKeyBytes }),
 	},
 	{
 		Setting: Setting{Key: "max_value_bytes", Group: reading, Default: "100MiB", Doc: "A value whose text is larger than this becomes NULL, with its true size and a warning."},
 		value:   bind(size(1, 2<<30), func(c *Config) *int64 { return &c.MaxValueBytes }),
+	},
+
+	{
+		Setting: Setting{Key: "max_command_ms", Group: sparing, Default: "20", Doc: "Milliseconds that a single command may keep the server busy: values that would take it longer, at 128 KiB a millisecond, are read in chunks, and chunks get smaller where they take it longer."},
+		value:   bind(whole(1, 60_000), func(c *Config) *int { return &c.MaxCommandMillis }),
+	},
+	{
+		Setting: Setting{Key: "max_source_latency", Group: sparing, Default: "0s", Example: "2ms", Doc: "Reading by SCAN, and of changed keys, slows down while a server takes longer than this to answer a probe, and speeds up again when it does not; `0s`: it does not matter. See [pacing](pacing.md)."},
+		value:   bind(duration(0, time.Minute), func(c *Config) *time.Duration { return &c.MaxSourceLatency }),
+	},
+	{
+		Setting: Setting{Key: "max_keys_per_second", Group: sparing, Default: "0", Example: "20000", Doc: "The most keys that are read in a second, of all nodes together, by SCAN or because they changed; names that are passed over count, too. `0`: no limit."},
+		value:   bind(whole(0, 1_000_000_000), func(c *Config) *int { return &c.MaxKeysPerSecond }),
+	},
+	{
+		Setting: Setting{Key: "max_bytes_per_second", Group: sparing, Default: "0", Example: "20MB", Doc: "The most bytes that are received in a second, of all nodes together; a replica's snapshot counts, the changes behind it do not. `0`: no limit."},
+		value:   bind(size(0, 1<<40), func(c *Config) *int64 { return &c.MaxBytesPerSecond }),
 	},
 
 	{

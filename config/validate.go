@@ -46,6 +46,10 @@ func (l *loader) validate(c *Config, all layer) {
 		c.BigKeyBytes = fastBigKey
 		c.origins["big_key_bytes"] = "fast"
 	}
+	if c.Fast && !given("max_command_ms") {
+		c.MaxCommandMillis = fastMillis
+		c.origins["max_command_ms"] = "fast"
+	}
 }
 
 // validateFile checks what goes with an RDB file and what does not.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/selection"
@@ -45,6 +46,8 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 		Patterns: cfg.KeyPatterns, Exclude: cfg.ExcludePatterns, Types: cfg.Types,
 		Replica: cfg.Mode == "replica", Auto: cfg.Mode == "auto", Follow: cfg.Follow, PublishInterval: cfg.PublishInterval, RepairInterval: cfg.RepairInterval,
 		Table: cfg.TableName, Tables: tables, SkipUnmatched: cfg.Unmatched == "skip", BatchSize: cfg.BatchSize,
+		MaxCommand:    time.Duration(cfg.MaxCommandMillis) * time.Millisecond,
+		SourceLatency: cfg.MaxSourceLatency, KeysPerSecond: int64(cfg.MaxKeysPerSecond), BytesPerSecond: cfg.MaxBytesPerSecond,
 		BigKeyBytes: cfg.BigKeyBytes, MaxValueBytes: cfg.MaxValueBytes, MemoryBytes: cfg.MemoryLimit / SourceShare,
 		SpoolBytes: cfg.SpoolBytes, SpoolFolder: spoolFolder(cfg),
 		ConnectTimeout: cfg.ConnectTimeout, IOTimeout: cfg.ReadTimeout,

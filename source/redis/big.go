@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/keylift/keylift/source/redis/pace"
 	"github.com/keylift/keylift/source/redis/resp"
 	"github.com/keylift/keylift/value"
 )
@@ -38,7 +39,7 @@ type chunker struct {
 	name     string
 	watched  bool // nothing but this one moment is read
 	elements int  // of the next chunk
-	most     int  // elements of a chunk
+	size     pace.Chunk
 	seen     members
 }
 
@@ -79,10 +80,13 @@ func (f *fetcher) readBig(ctx context.Context, j *job) error {
 // readChunks reads j once. The error is errNone if the key is gone, errChanged if
 // what was read is not to be trusted.
 func (f *fetcher) readChunks(ctx context.Context, j *job) error {
-	c := &chunker{f: f, name: j.name, elements: firstElements, most: maxElements}
+	c := &chunker{f: f, name: j.name}
+	c.bound(maxElements)
+	c.elements = firstElements
 	if j.huge {
-		c.elements, c.most = 1, 1
+		c.bound(1)
 	}
+	f.r.source.options.pacer.took(1)
 	if f.r.session.server.can.watch && j.mark == nil && (j.tries == 0 || j.tries < maxTries-1 && !hasCursor(kindOf(j.kind))) {
 		if _, err := c.one(ctx, "WATCH", j.name); err != nil {
 			return err
@@ -291,7 +295,7 @@ func (c *chunker) read(ctx context.Context, kind value.Type, from value.StreamID
 func (c *chunker) full() bool { return c.f.shaper.Oversized() }
 
 func (c *chunker) readString(ctx context.Context) error {
-	c.elements = pieceBytes
+	c.bound(pieceBytes)
 	return c.readWindows(ctx, func(from, to string) []string {
 		return []string{"GETRANGE", c.name, from, to}
 	}, func(reply resp.Reply) (took int, err error) {
@@ -299,6 +303,7 @@ func (c *chunker) readString(ctx context.Context) error {
 		if err != nil {
 			return 0, err
 		}
+		c.elements = c.size.Most()
 		return len(piece), c.f.shaper.String(piece)
 	})
 }
@@ -342,11 +347,16 @@ type window struct {
 // readWindows reads chunk after chunk by position until one is not full. Chunks
 // are asked for ahead of their time, as the round trip demands.
 func (c *chunker) readWindows(ctx context.Context, command func(from, to string) []string, take func(resp.Reply) (took int, err error)) error {
-	control, many := c.f.r.session.control, c.f.r.source.options.manyDatabases()
+	control, many, gate := c.f.r.session.control, c.f.r.source.options.manyDatabases(), c.f.r.gate
 	var ahead []window
+	var before time.Time // when the chunk before was received
 	for depth, at := 1, 0; !c.full(); {
 		for len(ahead) < depth {
-			w := window{c.elements, c.f.r.session.pipeline()}
+			n, err := gate.alone(ctx, c.elements)
+			if err != nil {
+				return err
+			}
+			w := window{n, c.f.r.session.pipeline()}
 			if many {
 				w.pipe.add("SELECT", itoa(c.f.page.database))
 			}
@@ -360,6 +370,9 @@ func (c *chunker) readWindows(ctx context.Context, command func(from, to string)
 		if err := w.pipe.wait(ctx); err != nil {
 			return err
 		}
+		rtt := c.f.r.session.server.rtt
+		c.took(min(w.pipe.received.Sub(w.pipe.sent)-rtt, w.pipe.received.Sub(before)))
+		before = w.pipe.received
 		if many {
 			w.pipe.next()
 		}
@@ -368,15 +381,18 @@ func (c *chunker) readWindows(ctx context.Context, command func(from, to string)
 			return err
 		}
 		// The first chunk has told how large elements are.
-		depth = min(2+int(c.f.r.session.server.rtt/serviceOfChunk), maxAhead)
+		if gate == nil {
+			depth = min(2+int(rtt/serviceOfChunk), maxAhead)
+		}
 	}
 	return nil
 }
 
 func (c *chunker) readStream(ctx context.Context, from value.StreamID) error {
 	for !c.full() {
-		n := c.elements
-		reply, err := c.one(ctx, "XRANGE", c.name, string(from.Append(nil)), "+", "COUNT", itoa(n))
+		reply, n, err := c.next(ctx, func(n int) []string {
+			return []string{"XRANGE", c.name, string(from.Append(nil)), "+", "COUNT", itoa(n)}
+		})
 		if err != nil {
 			return err
 		}
@@ -413,7 +429,9 @@ func (c *chunker) followCursor(ctx context.Context, kind value.Type) error {
 	}
 	known := func(name []byte) bool { return !c.f.shaper.Repeats() && !c.seen.add(name) }
 	for cursor := uint64(0); !c.full(); {
-		reply, err := c.one(ctx, command, c.name, strconv.FormatUint(cursor, 10), "COUNT", itoa(c.elements))
+		reply, _, err := c.next(ctx, func(n int) []string {
+			return []string{command, c.name, strconv.FormatUint(cursor, 10), "COUNT", itoa(n)}
+		})
 		if err != nil {
 			return err
 		}
@@ -446,13 +464,4 @@ func (c *chunker) followCursor(ctx context.Context, kind value.Type) error {
 		c.adapt(took, bytes)
 	}
 	return nil
-}
-
-// adapt chooses the size of the next chunk by that of the last.
-func (c *chunker) adapt(elements, bytes int) {
-	if elements == 0 {
-		return
-	}
-	average := max(bytes/elements, 1)
-	c.elements = min(max(chunkBytes/average, 1), c.most)
 }

@@ -17,6 +17,7 @@ import (
 type conn struct {
 	net     net.Conn
 	timeout time.Duration // of one read or write
+	pacer   *pacer        // counts what comes
 	replies *resp.Reader
 	idle    chan struct{} // closed when no more pipelines will be answered
 
@@ -48,6 +49,7 @@ func (n *node) dial(ctx context.Context, depth, limit int) (*conn, error) {
 	c := &conn{
 		net:     dialed,
 		timeout: o.IOTimeout,
+		pacer:   o.pacer,
 		idle:    make(chan struct{}),
 
 		inFlight: make(chan *pipeline, depth-1), // beside the one that is being answered
@@ -64,7 +66,9 @@ func (r timedReader) Read(b []byte) (int, error) {
 	if err := r.c.net.SetReadDeadline(time.Now().Add(r.c.timeout)); err != nil {
 		return 0, err
 	}
-	return r.c.net.Read(b)
+	n, err := r.c.net.Read(b)
+	r.c.pacer.received(n)
+	return n, err
 }
 
 // answer reads the replies to what is sent, and sends what waits as soon as there
@@ -76,6 +80,7 @@ func (c *conn) answer() {
 		if err == nil {
 			err = p.read(c.replies)
 		}
+		p.received = time.Now()
 		c.sendWaiting()
 		p.done <- err
 	}

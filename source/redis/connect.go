@@ -9,13 +9,15 @@ import (
 const clientName = "keylift"
 
 // A session is two connections to one server process: one for whole pipelines of
-// values, of which several are in flight at once, and one for everything else.
-// Neither is ever replaced.
+// values, of which several are in flight at once, and one for everything else; and a
+// third where the time is measured that the server takes to answer. None is ever
+// replaced.
 type session struct {
 	node    *node
 	server  server
 	control *conn
 	values  *conn // nil until open
+	probe   *conn // nil where nobody wants to know
 	asking  bool  // each command asks for slots that the node is only importing
 }
 
@@ -136,7 +138,7 @@ func (s *session) one(ctx context.Context, command ...string) (resp.Reply, error
 
 // abort breaks all connections off; reads in progress return at once.
 func (s *session) abort() {
-	for _, c := range []*conn{s.control, s.values} {
+	for _, c := range []*conn{s.control, s.values, s.probe} {
 		if c != nil {
 			c.abort()
 		}
@@ -145,7 +147,7 @@ func (s *session) abort() {
 
 // close ends the session, when nobody uses it any more.
 func (s *session) close() {
-	for _, c := range []*conn{s.control, s.values} {
+	for _, c := range []*conn{s.control, s.values, s.probe} {
 		if c != nil {
 			c.close()
 		}

@@ -156,14 +156,16 @@ func (f *fetcher) turn(ctx context.Context) error {
 	if f.r.source.options.manyDatabases() {
 		f.pipe.add("SELECT", itoa(f.page.database))
 	}
-	f.addValues()
-	f.addQuestions()
-	if len(f.reading)+len(f.asking) == 0 {
-		return nil
+	most, err := f.r.gate.enter(ctx, f.r.source.options.pipelineKeys())
+	if err != nil {
+		return err
 	}
+	f.addValues(most)
+	f.addQuestions(most)
 	if err := f.r.session.values.exchange(ctx, f.pipe); err != nil {
 		return err
 	}
+	f.r.gate.leave(most, len(f.reading), f.pipe.received.Sub(f.pipe.sent))
 	if f.r.source.options.manyDatabases() {
 		if err := f.pipe.next().Err(); err != nil {
 			return fmt.Errorf("select database %d: %w", f.page.database, err)

@@ -85,8 +85,11 @@ const samplesOfChunk = 5000
 
 // readSamples reads the samples of a time series from a moment on, in ms.
 func (c *chunker) readSamples(ctx context.Context, from int64) error {
+	c.bound(samplesOfChunk)
 	for !c.full() {
-		reply, err := c.one(ctx, "TS.RANGE", c.name, strconv.FormatInt(from, 10), "+", "COUNT", itoa(samplesOfChunk))
+		reply, n, err := c.next(ctx, func(n int) []string {
+			return []string{"TS.RANGE", c.name, strconv.FormatInt(from, 10), "+", "COUNT", itoa(n)}
+		})
 		if err != nil {
 			return err
 		}
@@ -95,9 +98,10 @@ func (c *chunker) readSamples(ctx context.Context, from int64) error {
 			return err
 		}
 		last, took, err := c.f.feedSamples(samples)
-		if err != nil || took < samplesOfChunk {
+		if err != nil || took < n {
 			return err
 		}
+		c.elements = c.size.Most()
 		from = last + 1
 	}
 	return nil

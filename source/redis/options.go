@@ -59,6 +59,16 @@ type Options struct {
 	MaxValueBytes int64 // longer values become NULL; default 100 MiB
 	MemoryBytes   int64 // aimed at for rows on their way; default 64 MiB
 
+	// KeysPerSecond and BytesPerSecond are the most that is read of the deployment, as
+	// it comes; 0: no limit. The changes that a replica receives are not slowed.
+	KeysPerSecond, BytesPerSecond int64
+	// SourceLatency: reading slows down while a server takes longer to answer a probe;
+	// 0: it does not.
+	SourceLatency time.Duration
+	// MaxCommand is how long a single command may keep a server busy (default 20 ms):
+	// larger values are read in chunks.
+	MaxCommand time.Duration
+
 	// What a server sends to its replica while the destination is behind waits in a
 	// file of up to SpoolBytes (default 1 GiB) in SpoolFolder (default: that for
 	// temporary files).
@@ -72,6 +82,7 @@ type Options struct {
 	LogKeys bool         // write key names into logs and messages; otherwise a hash stands for them
 
 	plan     string // fingerprint of Tables
+	pacer    *pacer // nil: nothing is limited
 	changing bool   // what Credentials returns may change
 }
 
@@ -83,6 +94,7 @@ const (
 	DefaultMaxValueBytes = 100 << 20
 	DefaultMemoryBytes   = 64 << 20
 	DefaultSpoolBytes    = 1 << 30
+	DefaultMaxCommand    = 20 * time.Millisecond
 	DefaultTimeout       = 30 * time.Second
 
 	DefaultPublishInterval = time.Second
@@ -96,7 +108,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.Network = cmp.Or(o.Network, "tcp")
 	o.Table = cmp.Or(o.Table, DefaultTable)
 	o.BatchSize = cmp.Or(o.BatchSize, DefaultBatchSize)
-	o.BigKeyBytes = cmp.Or(o.BigKeyBytes, DefaultBigKeyBytes)
+	o.MaxCommand = cmp.Or(o.MaxCommand, DefaultMaxCommand)
+	o.BigKeyBytes = min(cmp.Or(o.BigKeyBytes, DefaultBigKeyBytes), o.wholeBytes())
 	o.MaxValueBytes = cmp.Or(o.MaxValueBytes, DefaultMaxValueBytes)
 	o.MemoryBytes = cmp.Or(o.MemoryBytes, DefaultMemoryBytes)
 	o.SpoolBytes = cmp.Or(o.SpoolBytes, DefaultSpoolBytes)
@@ -120,6 +133,15 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("batch size is %d; use 1 or more", o.BatchSize)
 	}
 	return o, nil
+}
+
+// bytesPerMillisecond is about the least, of a value by the server's count, that a
+// server serialises in a millisecond: text that does not compress takes it longest.
+const bytesPerMillisecond = 128 << 10
+
+// wholeBytes returns how large a value may be that one command reads.
+func (o *Options) wholeBytes() int64 {
+	return max(1, o.MaxCommand.Milliseconds()) * bytesPerMillisecond
 }
 
 // manyDatabases reports whether the database is part of a row's key.

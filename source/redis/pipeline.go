@@ -12,7 +12,8 @@ type pipeline struct {
 	commands int    // without those before each where asking
 	asking   bool   // each command is preceded by ASKING
 	sent     time.Time
-	failed   error // of the sending
+	received time.Time // when all replies were there
+	failed   error     // of the sending
 	replies  resp.Replies
 	done     chan error // of capacity 1: all replies are there, or none will come
 }

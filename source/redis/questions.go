@@ -38,9 +38,9 @@ func (f *fetcher) wantsSize(j *job) bool {
 	return !j.sized && !j.way.guessed() && (f.r.session.server.can.memoryUsage || hasLength(kindOf(j.kind)))
 }
 
-// addQuestions moves questions into the pipeline.
-func (f *fetcher) addQuestions() {
-	n := max(len(f.questions)-f.r.source.options.pipelineKeys(), 0)
+// addQuestions moves up to most questions into the pipeline.
+func (f *fetcher) addQuestions(most int) {
+	n := max(len(f.questions)-most, 0)
 	f.asking = append(f.asking[:0], f.questions[n:]...)
 	f.questions = f.questions[:n]
 	for i := range f.asking {

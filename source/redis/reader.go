@@ -41,6 +41,7 @@ type reader struct {
 	ordered chan *page // the same pages, to Next
 	current *page
 	ahead   *budget // of batches that wait for Next
+	gate    *gate   // nil: nothing is limited
 }
 
 // A page is the unit of work: the keys of a run of SCAN replies.
@@ -108,7 +109,13 @@ func (r *reader) filterTypes() {
 func (r *reader) begin(ctx context.Context, producers ...func(context.Context) error) error {
 	s, ss := r.source, r.session
 	pipelines := s.options.pipelinesFor(ss.server.rtt)
-	if err := ss.open(ctx, pipelines); err != nil {
+	r.gate = s.options.newGate(pipelines)
+	err := ss.open(ctx, pipelines)
+	if err == nil && r.gate.watches() {
+		err = ss.openProbe(ctx)
+		producers = append(producers, r.probe)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -287,6 +294,7 @@ func (r *reader) Close() error {
 	_ = r.group.Wait() // the first error went to Next, the others follow from it
 	r.unbind()
 	r.session.close()
+	r.tellPace()
 	return nil
 }
 

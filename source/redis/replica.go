@@ -144,7 +144,7 @@ func (s *Source) readSnapshot(l *linkStart, later *later) *snapshot.Reader {
 	if o.AllDatabases {
 		databases = nil
 	}
-	return snapshot.NewReader(l.link.Snapshot(), snapshot.Options{
+	return snapshot.NewReader(o.pacer.paced(l.link.Snapshot()), snapshot.Options{
 		Plan: s.plan, Filter: s.filter.Filter, Databases: databases,
 		Generation: later.generation, ReadAt: l.at, MemoryBytes: o.MemoryBytes,
 		Notices: source.NewNotices(o.Logger, o.LogKeys), Later: later.wants,

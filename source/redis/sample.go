@@ -350,6 +350,10 @@ func (m *sampler) do(ctx context.Context, db int, cost time.Duration, commands .
 			return nil, context.Cause(ctx)
 		}
 	}
+	m.source.options.pacer.took(len(commands)) // each is about a key
+	if err := m.source.options.pacer.wait(ctx); err != nil {
+		return nil, err
+	}
 	if !m.source.options.manyDatabases() {
 		return m.session.do(ctx, commands...)
 	}

@@ -94,10 +94,16 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 	clear(seen)
 	bytes := 0
 	for range pageScans {
-		reply, err := r.scanOnce(ctx, p.database, at.Cursor)
+		count, err := r.gate.alone(ctx, max(r.source.options.BatchSize, r.scanKeys()))
 		if err != nil {
 			return err
 		}
+		sent, kept := time.Now(), len(p.keys)
+		reply, err := r.scanOnce(ctx, p.database, at.Cursor, count)
+		if err != nil {
+			return err
+		}
+		r.gate.rest(1, time.Since(sent))
 		found, err := parseScan(reply)
 		if err != nil {
 			return err
@@ -115,6 +121,9 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 				bytes += len(key)
 			}
 		}
+		if found.cursor != 0 {
+			r.source.options.pacer.took(max(count-(len(p.keys)-kept), 0)) // the others count when they are read
+		}
 		at.Cursor = found.cursor
 		if at.Cursor == 0 || len(p.keys) >= r.scanKeys() || bytes >= pageBytes {
 			break
@@ -129,8 +138,8 @@ func (r *reader) fill(ctx context.Context, p *page, at *position, seen map[strin
 }
 
 // scanOnce asks for one SCAN reply.
-func (r *reader) scanOnce(ctx context.Context, database int, cursor uint64) (resp.Reply, error) {
-	replies, err := r.do(ctx, database, r.scanCommand(cursor))
+func (r *reader) scanOnce(ctx context.Context, database int, cursor uint64, count int) (resp.Reply, error) {
+	replies, err := r.do(ctx, database, r.scanCommand(cursor, count))
 	if err != nil {
 		return nil, err
 	}
@@ -141,8 +150,7 @@ func (r *reader) scanOnce(ctx context.Context, database int, cursor uint64) (res
 	return reply, nil
 }
 
-func (r *reader) scanCommand(cursor uint64) []string {
-	count := max(r.source.options.BatchSize, r.scanKeys())
+func (r *reader) scanCommand(cursor uint64, count int) []string {
 	command := []string{"SCAN", strconv.FormatUint(cursor, 10), "COUNT", itoa(count)}
 	if pattern, ok := r.filter.match(); ok {
 		command = append(command, "MATCH", pattern)

@@ -39,6 +39,7 @@ func Open(o Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{options: o, filter: newFilter(&o), misfits: source.NewNotices(o.Logger, o.LogKeys)}
+	s.options.pacer = newPacer(&s.options)
 	s.node = node{options: &s.options, network: o.Network, address: o.Address}
 	if err := s.planFor(0); err != nil {
 		return nil, err
@@ -49,6 +50,9 @@ func Open(o Options) (*Source, error) {
 
 // Close closes what no reader has taken; readers have connections of their own.
 func (s *Source) Close() error {
+	if n := s.options.pacer.waited(); n > 0 {
+		s.options.Logger.Info("reading was kept to max_keys_per_second and max_bytes_per_second", "waits", n)
+	}
 	if s.waiting == nil {
 		return nil
 	}

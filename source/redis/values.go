@@ -21,11 +21,11 @@ const (
 // may be together before no more are added.
 func (o *Options) pipeBytes() int64 { return max(minPipeBytes, int64(o.pipelineKeys())*bytesPerKey) }
 
-// addValues moves values to be read into the pipeline, the latest first.
-func (f *fetcher) addValues() {
+// addValues moves up to most values to be read into the pipeline, the latest first.
+func (f *fetcher) addValues(most int) {
 	o, bytes := &f.r.source.options, int64(0)
 	f.reading = f.reading[:0]
-	for n := len(f.values); n > 0 && len(f.reading) < o.pipelineKeys() && bytes < o.pipeBytes(); n-- {
+	for n := len(f.values); n > 0 && len(f.reading) < most && bytes < o.pipeBytes(); n-- {
 		f.reading = append(f.reading, f.values[n-1])
 		f.values = f.values[:n-1]
 		j := &f.reading[len(f.reading)-1]
