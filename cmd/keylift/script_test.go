@@ -21,9 +21,10 @@ import (
 
 // A scene is what one script has beside its files.
 type scene struct {
-	tb     testing.TB
-	server *testserver.Server
-	client rueidis.Client
+	tb      testing.TB
+	server  *testserver.Server
+	cluster *testserver.Cluster // nil: it is a server alone
+	client  rueidis.Client
 }
 
 type sceneKey struct{}
@@ -38,6 +39,8 @@ func setUp(env *testscript.Env) error {
 // redisCommand is the command for the script's server, a real one:
 //
 //	redis start [password=PASSWORD] [acl=USER]… [tls=yes] [SERVER ARGUMENT]…
+//	redis cluster             starts three primaries; the server is the first
+//	redis move FIRST LAST     moves slots to the last primary
 //	redis kill | restart
 //	redis do COMMAND          prints the reply
 //	redis fill COUNT PREFIX   makes that many small keys of every type
@@ -47,12 +50,18 @@ func setUp(env *testscript.Env) error {
 // the like.
 func redisCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: redis start|kill|restart|do|fill|wait")
+		ts.Fatalf("usage: redis start|cluster|move|kill|restart|do|fill|wait")
 	}
 	s := ts.Value(sceneKey{}).(*scene)
 	switch args[0] {
 	case "start":
 		s.start(ts, args[1:])
+	case "cluster":
+		s.cluster = testserver.RedisCluster(s.tb, testserver.ClusterOptions{})
+		s.server = s.cluster.Nodes()[0].Server
+		s.connect(ts, rueidis.ClientOption{})
+	case "move":
+		s.move(ts, args[1], args[2])
 	case "kill":
 		s.server.Kill()
 	case "restart":
@@ -89,18 +98,31 @@ func (s *scene) start(ts *testscript.TestScript, args []string) {
 		}
 	}
 	s.server = testserver.Redis(s.tb, o)
+	s.connect(ts, rueidis.ClientOption{Password: o.Password, ForceSingleClient: true})
+}
+
+// connect tells the script where the server is, and makes its client.
+func (s *scene) connect(ts *testscript.TestScript, o rueidis.ClientOption) {
 	host, port, err := net.SplitHostPort(s.server.Address())
 	ts.Check(err)
 	ts.Setenv("HOST", host)
 	ts.Setenv("PORT", port)
 	ts.Setenv("URL", "redis://"+s.server.Address())
 	ts.Setenv("CA", s.server.CA())
-	s.client, err = rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{s.server.Address()}, Password: o.Password, TLSConfig: s.server.ClientTLS(),
-		ForceSingleClient: true, DisableCache: true, ClientSetInfo: rueidis.DisableClientSetInfo, ConnWriteTimeout: time.Minute,
-	})
+	o.InitAddress, o.TLSConfig = []string{s.server.Address()}, s.server.ClientTLS()
+	o.DisableCache, o.ClientSetInfo, o.ConnWriteTimeout = true, rueidis.DisableClientSetInfo, time.Minute
+	s.client, err = rueidis.NewClient(o)
 	ts.Check(err)
 	ts.Defer(s.client.Close)
+}
+
+func (s *scene) move(ts *testscript.TestScript, from, to string) {
+	first, err := strconv.Atoi(from)
+	ts.Check(err)
+	last, err := strconv.Atoi(to)
+	ts.Check(err)
+	nodes := s.cluster.Nodes()
+	ts.Check(s.cluster.Move(s.tb.Context(), first, last, nodes[len(nodes)-1]))
 }
 
 func (s *scene) do(ts *testscript.TestScript, words []string) {
