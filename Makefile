@@ -9,7 +9,11 @@ PACKAGES ?= ./...
 LINKED = $(shell go list -test -f '{{.ImportPath}} {{join .Deps " "}}' ./... | sed -n '/duckdb-go/s/\.test .*//p')
 RACED = $(filter-out $(LINKED),$(shell go list ./...))
 
-.PHONY: build demo test linked check fmt vet lint race fuzz bench proto vuln tools clean
+RUNS ?= 200
+SEED ?= 1
+DURATION ?= 24h
+
+.PHONY: build demo test torture linked check fmt vet lint race fuzz bench proto vuln tools clean
 
 build: ## bin/keylift, and bin/server: the Fivetran connector, static and without DuckDB
 	@scripts/need go g++
@@ -24,6 +28,10 @@ test: ## the whole suite; REQUIRE_SERVERS=1 makes a missing server a failure
 	@scripts/need go g++
 	@scripts/need redis-server || test -z "$(REQUIRE_SERVERS)"
 	go test -timeout 10m $(PACKAGES)
+
+torture: ## RUNS runs from seed SEED on, for DURATION at the most: random tables, writes and faults, compared at the end
+	@scripts/need go g++ redis-server
+	KEYLIFT_RUNS=$(RUNS) KEYLIFT_SEED=$(SEED) KEYLIFT_DURATION=$(DURATION) go test -count 1 -run '^TestTorture$$' -timeout 0 ./cmd/keylift
 
 linked: ## names the packages whose tests link DuckDB, which check does not run
 	@echo $(LINKED)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -24,6 +25,8 @@ type cli struct {
 	verbose        bool
 	logKeys        bool
 	settings       map[string]*settingFlag // by key
+
+	checkpointEvery time.Duration // the least time between two checkpoints of a sync
 }
 
 // configFiles are read, the first that is there, where no --config is given.

@@ -53,11 +53,16 @@ func main() {
 
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c := &cli{stdout: stdout, stderr: stderr}
+	c := &cli{stdout: stdout, stderr: stderr, checkpointEvery: checkpointEvery}
+	return c.execute(ctx, args)
+}
+
+// execute is run by a cli that is made already.
+func (c *cli) execute(ctx context.Context, args []string) int {
 	root := newRoot(c)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil && !errors.Is(err, engine.ErrInterrupted) {
 		err = errInterrupted // whatever it was that the interruption made fail

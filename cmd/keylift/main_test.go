@@ -9,7 +9,7 @@ import (
 // TestMain lets the test binary be the command keylift: tests find it in PATH, as
 // a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"keylift": main})
+	testscript.Main(m, map[string]func(){"keylift": main, "keylift-hasty": hasty})
 }
 
 func TestScripts(t *testing.T) {

@@ -115,7 +115,7 @@ func (c *cli) run(ctx context.Context, cfg *config.Config, src source.Source, ke
 	sum, err = engine.Run(ctx, engine.Options{
 		Sync: syncName(cfg), Source: src, Destination: dst,
 		QueueBytes:     cfg.MemoryLimit / queueShare,
-		CheckpointRows: int64(cfg.CheckpointInterval), CheckpointEvery: checkpointEvery,
+		CheckpointRows: int64(cfg.CheckpointInterval), CheckpointEvery: c.checkpointEvery,
 		MayDelete: cfg.MayDelete(), RetryFor: retryFor, Logger: log, Progress: progress,
 	})
 	stop()
