@@ -29,9 +29,9 @@ test: ## the whole suite; REQUIRE_SERVERS=1 makes a missing server a failure
 	@scripts/need redis-server || test -z "$(REQUIRE_SERVERS)"
 	go test -timeout 10m $(PACKAGES)
 
-torture: ## RUNS runs from seed SEED on, for DURATION at the most: random tables, writes and faults, compared at the end
+torture: ## RUNS runs from seed SEED on, for DURATION at the most: random tables, writes and faults, compared at the end; PLAN=1 prints what they do
 	@scripts/need go g++ redis-server
-	KEYLIFT_RUNS=$(RUNS) KEYLIFT_SEED=$(SEED) KEYLIFT_DURATION=$(DURATION) go test -count 1 -run '^TestTorture$$' -timeout 0 ./cmd/keylift
+	cd cmd/keylift && KEYLIFT_RUNS=$(RUNS) KEYLIFT_SEED=$(SEED) KEYLIFT_DURATION=$(DURATION) KEYLIFT_PLAN=$(PLAN) go test -count 1 -run '^TestTorture$$' -timeout 0
 
 linked: ## names the packages whose tests link DuckDB, which check does not run
 	@echo $(LINKED)

@@ -21,7 +21,7 @@ import (
 
 // tortureLanes are runs that go on side by side, each with its own servers. They mostly
 // wait.
-const tortureLanes = 4
+const tortureLanes = 6
 
 // stuck is how long a run may take, however slow the machine is.
 const stuck = 3 * time.Minute
@@ -61,7 +61,7 @@ func TestTorture(t *testing.T) {
 		close(seeds)
 		lanes.Wait()
 	})
-	t.Log(x.report())
+	fmt.Println(x.report())
 }
 
 // tortureSettings reads the environment.

@@ -166,24 +166,32 @@ func (k *kindOfRows) texts(cells []any) []string {
 // checkVersions checks what holds of versions whatever happened: one of a row is
 // present at the most and is its last, they do not overlap, and none says what the one
 // before it said without a gap between them.
-func (k *kindOfRows) checkVersions(ctx context.Context, db *sql.DB) error {
+func (k *kindOfRows) checkVersions(ctx context.Context, db *sql.DB) (err error) {
 	quote := func(columns []string) string { return `"` + strings.Join(columns, `", "`) + `"` }
-	key, content := quote(k.columns[:k.keys]), "[]"
+	key, content := quote(k.columns[:k.keys]), "''"
 	if len(k.columns) > k.keys {
-		content = "row(" + quote(k.columns[k.keys:]) + ")"
+		content = "row(" + quote(k.columns[k.keys:]) + ")::VARCHAR" // as text -0 is not 0
 	}
-	var active, open, backwards, overlapping, idle int64
-	err := db.QueryRowContext(ctx, `WITH v AS (SELECT *, `+content+` AS said, lead(_keylift_start) OVER w AS next, lead(`+content+`) OVER w AS then_,
-			count(*) FILTER (_keylift_active) OVER (PARTITION BY `+key+`) AS actives
-			FROM "`+k.table+`" WINDOW w AS (PARTITION BY `+key+` ORDER BY _keylift_start))
-		SELECT count(*) FILTER (actives > 1), count(*) FILTER (_keylift_active <> (_keylift_end >= '9999-12-31')), count(*) FILTER (_keylift_end < _keylift_start),
-			count(*) FILTER (next <= _keylift_end), count(*) FILTER (epoch_ms(next) = epoch_ms(_keylift_end) + 1 AND then_ IS NOT DISTINCT FROM said) FROM v`).
-		Scan(&active, &open, &backwards, &overlapping, &idle)
+	found, err := db.QueryContext(ctx, `WITH v AS (SELECT row(`+key+`)::VARCHAR AS key, `+content+` AS said, _keylift_start, _keylift_end, _keylift_active,
+			lead(_keylift_start) OVER w AS next, lead(said) OVER w AS next_said, count(*) FILTER (_keylift_active) OVER (PARTITION BY `+key+`) AS present
+			FROM "`+k.table+`" WINDOW w AS (PARTITION BY `+key+` ORDER BY _keylift_start)),
+		w AS (SELECT CASE WHEN present > 1 THEN 'several versions are present'
+			WHEN _keylift_active <> (_keylift_end >= '9999-12-31') THEN 'a version is present and over, or neither'
+			WHEN _keylift_end < _keylift_start THEN 'a version ends before it starts'
+			WHEN next <= _keylift_end THEN 'versions overlap'
+			WHEN epoch_ms(next) = epoch_ms(_keylift_end) + 1 AND next_said = said THEN 'a version says nothing new' END AS wrong, * FROM v)
+		SELECT wrong, key, said, _keylift_start::VARCHAR, _keylift_end::VARCHAR, coalesce(next::VARCHAR, '-') FROM w WHERE wrong IS NOT NULL LIMIT 3`)
 	if err != nil {
 		return fmt.Errorf("check versions of table %s: %w", k.table, err)
 	}
-	if active+open+backwards+overlapping+idle > 0 {
-		return fmt.Errorf("table %s: %d versions share being present, %d are present and over, %d end before they start, %d overlap, %d say nothing new", k.table, active, open, backwards, overlapping, idle)
+	defer func() { err = errors.Join(err, found.Close()) }()
+	var wrong []error
+	for found.Next() {
+		var what, key, said, start, end, next string
+		if err := found.Scan(&what, &key, &said, &start, &end, &next); err != nil {
+			return fmt.Errorf("check versions of table %s: %w", k.table, err)
+		}
+		wrong = append(wrong, fmt.Errorf("table %s: %s: of %s, from %s to %s, the next is from %s: %s", k.table, what, key, start, end, next, said))
 	}
-	return nil
+	return errors.Join(append(wrong, found.Err())...)
 }

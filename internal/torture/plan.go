@@ -55,7 +55,7 @@ type Act struct {
 type Weather struct {
 	Delay    time.Duration // of a round trip
 	Rate     int64         // bytes a second; 0: unlimited
-	CutAfter int64         // bytes until all connections break once; 0: never
+	CutAfter int64         // bytes until all connections break once, from when keylift reads; 0: never
 }
 
 // An End is how an act ends.
@@ -160,7 +160,7 @@ func (p *planner) deploy() {
 func (p *planner) act(n int, mode string) Act {
 	a := Act{Mode: mode, End: Await, Flags: p.flags(), Follow: p.one(3), Process: p.one(5)}
 	if n == 0 {
-		a.Before = p.writer.fill(pick(p.random, 10, 40, 40, 150))
+		a.Before = p.writer.fill(pick(p.random, 4, 16, 16, 60))
 	} else {
 		a.Before = p.writer.writes(p.random.IntN(80))
 	}
@@ -175,7 +175,7 @@ func (p *planner) act(n int, mode string) Act {
 		a.Weather.Delay = pick(p.random, time.Millisecond, 2*time.Millisecond, 5*time.Millisecond)
 	}
 	if p.one(6) {
-		a.Weather.Rate = pick[int64](p.random, 64<<10, 256<<10, 1<<20)
+		a.Weather.Rate = pick[int64](p.random, 128<<10, 256<<10, 1<<20)
 	}
 	if p.one(4) {
 		a.Weather.CutAfter = 1 + p.random.Int64N(pick[int64](p.random, 2<<10, 32<<10))

@@ -186,7 +186,7 @@ func (v *Value) rows(t *Table, k *kindOfRows, p Place) (rows [][]string) {
 		cells = slices.Concat(k.owner(p), cells)
 		if t != nil {
 			n, _ := t.takes(p.Key, v.Kind)
-			if t.whole {
+			if _, whole := t.template(); whole {
 				number, _ := strconv.ParseInt(n, 10, 64) // takes has parsed it
 				n = strconv.FormatInt(number, 10)
 			} else {

@@ -17,9 +17,13 @@ type Table struct {
 	Fields  string   `json:"new_fields,omitempty"`
 	History bool     `json:"history,omitempty"`
 	Trim    string   `json:"trim,omitempty"`
+}
 
-	prefix string
-	whole  bool // the capture takes whole numbers alone
+// template returns the text before the capture, and whether that takes whole numbers
+// alone.
+func (t *Table) template() (prefix string, whole bool) {
+	prefix, capture, _ := strings.Cut(t.Keys, "{")
+	return prefix, capture == "n:int}"
 }
 
 // A Column is a column for a field.
@@ -46,9 +50,9 @@ func (p *planner) tables() []Table {
 		if p.one(3) {
 			continue
 		}
-		t := Table{Name: strings.TrimSuffix(f.prefix, ":") + "s", Keys: f.prefix + "{n}", prefix: f.prefix, History: p.one(2)}
+		t := Table{Name: strings.TrimSuffix(f.prefix, ":") + "s", Keys: f.prefix + "{n}", History: p.one(2)}
 		if p.one(3) {
-			t.Keys, t.whole = f.prefix+"{n:int}", true
+			t.Keys = f.prefix + "{n:int}"
 		}
 		switch {
 		case p.one(4) || f.kind == "string":
@@ -77,11 +81,12 @@ func (p *planner) tables() []Table {
 // takes reports whether a key feeds the table, and what the capture takes of its
 // name.
 func (t *Table) takes(key, kind string) (capture string, ok bool) {
-	capture, ok = strings.CutPrefix(key, t.prefix)
+	prefix, whole := t.template()
+	capture, ok = strings.CutPrefix(key, prefix)
 	if !ok || capture == "" || strings.Contains(capture, ":") {
 		return "", false
 	}
-	if t.whole {
+	if whole {
 		if _, err := strconv.ParseInt(capture, 10, 64); err != nil || capture[0] == '+' {
 			return "", false
 		}
