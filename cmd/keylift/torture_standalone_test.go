@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,88 +15,34 @@ import (
 	"github.com/keylift/keylift/internal/torture"
 )
 
-// tortureArgs are those of every server that keylift is tortured with: it keeps its
-// data over a restart, starts snapshots at once, tells of every change, and does not
-// wait for replicas when it is shut down.
-var tortureArgs = []string{
-	"--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0", "--hz", "100", "--notify-keyspace-events", "KEA", "--shutdown-timeout", "0",
-}
-
 // A standalone is a server with a replica that takes over when it fails.
 type standalone struct {
 	primary, replica *testserver.Server
 	proxy            *faultproxy.Proxy // leads keylift to the primary
 	replicate        *faultproxy.Proxy // leads the replica to the primary
-	clients          map[*testserver.Server]rueidis.Client
+	clients          tortureClients
 }
 
 func newStandalone(t *testing.T) arena {
 	t.Helper()
-	s := &standalone{clients: map[*testserver.Server]rueidis.Client{}}
+	s := &standalone{clients: tortureClients{}}
 	s.primary = testserver.Redis(t, testserver.Options{Args: tortureArgs})
 	s.replica = testserver.Redis(t, testserver.Options{Args: tortureArgs})
 	s.proxy, s.replicate = tortureProxy(t, s.primary), tortureProxy(t, s.primary)
-	for _, server := range []*testserver.Server{s.primary, s.replica} {
-		client, err := rueidis.NewClient(single(server))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(client.Close)
-		s.clients[server] = client
-	}
+	s.clients.connect(t, s.primary, s.replica)
 	return s
-}
-
-func tortureProxy(t *testing.T, server *testserver.Server) *faultproxy.Proxy {
-	t.Helper()
-	proxy, err := faultproxy.Start("tcp", server.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = proxy.Close() })
-	return proxy
-}
-
-// single are the options of a client with a single connection.
-func single(server *testserver.Server) rueidis.ClientOption {
-	return rueidis.ClientOption{
-		InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1, BlockingPipeline: -1,
-		ClientSetInfo: rueidis.DisableClientSetInfo, ConnWriteTimeout: time.Minute,
-	}
-}
-
-// must sends a command to a server, again where the connection is broken.
-func (s *standalone) must(t *testing.T, server *testserver.Server, command ...string) string {
-	t.Helper()
-	client := s.clients[server]
-	late := time.After(hung)
-	for {
-		reply, err := client.Do(t.Context(), client.B().Arbitrary(command...).Build()).ToMessage()
-		if err == nil {
-			text, _ := reply.ToString() // CLIENT KILL answers by a number
-			return text
-		}
-		if _, refused := rueidis.IsRedisErr(err); refused {
-			t.Fatalf("%s: %v", command, err)
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-late:
-			t.Fatalf("%s: %v", command, err)
-		}
-	}
 }
 
 func (s *standalone) prepare(t *testing.T, p *torture.Plan) {
 	t.Helper()
 	s.proxy.Refuse(false)
 	s.replicate.Swallow(false)
-	s.must(t, s.replica, "REPLICAOF", "NO", "ONE")
+	s.clients.must(t, s.replica, "REPLICAOF", "NO", "ONE")
 	for _, server := range []*testserver.Server{s.primary, s.replica} {
-		s.must(t, server, "CONFIG", "SET", "maxmemory", "0")
-		s.must(t, server, "FLUSHALL")
+		s.clients.must(t, server, "CONFIG", "SET", "maxmemory", "0")
+		s.clients.must(t, server, "FLUSHALL")
 		for _, setting := range p.Server {
-			s.must(t, server, "CONFIG", "SET", setting[0], setting[1])
+			s.clients.must(t, server, "CONFIG", "SET", setting[0], setting[1])
 		}
 	}
 	if p.Has(torture.FailOver) {
@@ -107,18 +52,7 @@ func (s *standalone) prepare(t *testing.T, p *torture.Plan) {
 
 func (s *standalone) args() []string { return addressArgs(s.proxy) }
 
-func addressArgs(proxy *faultproxy.Proxy) []string {
-	host, port, _ := net.SplitHostPort(proxy.Address()) // of a listener
-	return []string{"--host", host, "--port", port}
-}
-
 func (s *standalone) weather(w torture.Weather) { weather(s.proxy, w) }
-
-func weather(proxy *faultproxy.Proxy, w torture.Weather) {
-	proxy.Delay(w.Delay)
-	proxy.Slow(w.Rate)
-	proxy.CutAfter(w.CutAfter)
-}
 
 func (s *standalone) write(ctx context.Context, w torture.Write) (refused []error) {
 	client := s.clients[s.primary]
@@ -140,17 +74,15 @@ func (s *standalone) write(ctx context.Context, w torture.Write) (refused []erro
 	return refused
 }
 
-func (s *standalone) inflict(t *testing.T, f torture.Fault) {
+func (s *standalone) inflict(t *testing.T, step torture.Step) {
 	t.Helper()
-	switch f {
+	switch f := step.Fault; f {
 	case torture.Cut, torture.Hang, torture.Refuse:
 		disturb(s.proxy, f)
 	case torture.KillClients:
-		for _, kind := range []string{"normal", "pubsub", "replica"} {
-			s.must(t, s.primary, "CLIENT", "KILL", "TYPE", kind)
-		}
+		s.clients.drop(t, s.primary, "normal", "pubsub", "replica")
 	case torture.Evict:
-		s.evict(t)
+		s.clients.evict(t, s.primary)
 	case torture.Restart:
 		if err := s.primary.Restart(t.Context()); err != nil {
 			t.Fatal(err)
@@ -164,47 +96,14 @@ func (s *standalone) inflict(t *testing.T, f torture.Fault) {
 	}
 }
 
-// disturb is what the network alone does.
-func disturb(proxy *faultproxy.Proxy, f torture.Fault) {
-	switch f {
-	case torture.Hang:
-		proxy.Swallow(true)
-		time.Sleep(20 * time.Millisecond)
-		proxy.Cut()
-		proxy.Swallow(false)
-	case torture.Refuse:
-		proxy.Refuse(true)
-		proxy.Cut()
-		time.Sleep(20 * time.Millisecond)
-		proxy.Refuse(false)
-	default:
-		proxy.Cut()
-	}
-}
-
-// evict makes the server evict some keys.
-func (s *standalone) evict(t *testing.T) {
-	t.Helper()
-	s.must(t, s.primary, "CONFIG", "SET", "maxmemory-policy", "allkeys-random")
-	_, rest, _ := strings.Cut(s.must(t, s.primary, "INFO", "memory"), "used_memory:")
-	line, _, _ := strings.Cut(rest, "\r")
-	used, err := strconv.Atoi(line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.must(t, s.primary, "CONFIG", "SET", "maxmemory", strconv.Itoa(used-20_000))
-	s.must(t, s.primary, "PING")
-	s.must(t, s.primary, "CONFIG", "SET", "maxmemory", "0")
-}
-
 // attach makes the replica one of the primary and waits until it is.
 func (s *standalone) attach(t *testing.T) {
 	t.Helper()
 	s.replicate.Redirect("tcp", s.primary.Address())
 	host, port, _ := net.SplitHostPort(s.replicate.Address()) // of a listener
-	s.must(t, s.replica, "REPLICAOF", host, port)
+	s.clients.must(t, s.replica, "REPLICAOF", host, port)
 	late := time.After(hung)
-	for !strings.Contains(s.must(t, s.replica, "INFO", "replication"), "master_link_status:up") {
+	for !strings.Contains(s.clients.must(t, s.replica, "INFO", "replication"), "master_link_status:up") {
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-late:
@@ -219,7 +118,7 @@ func (s *standalone) failOver(t *testing.T) {
 	s.primary.Kill()
 	s.replicate.Cut()
 	s.replicate.Swallow(false)
-	s.must(t, s.replica, "REPLICAOF", "NO", "ONE")
+	s.clients.must(t, s.replica, "REPLICAOF", "NO", "ONE")
 	s.primary, s.replica = s.replica, s.primary
 	s.proxy.Redirect("tcp", s.primary.Address())
 	if err := s.replica.Restart(t.Context()); err != nil {
@@ -236,6 +135,6 @@ func (s *standalone) ask(t *testing.T, databases []int) map[torture.Place]tortur
 			t.Fatal(fmt.Errorf("ask the server: %w", err))
 		}
 	}
-	s.must(t, s.primary, "SELECT", "0")
+	s.clients.must(t, s.primary, "SELECT", "0")
 	return truth
 }

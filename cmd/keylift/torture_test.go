@@ -19,8 +19,8 @@ import (
 	"github.com/keylift/keylift/internal/torture"
 )
 
-// tortureLanes are runs that go on side by side, each with its own servers. They mostly
-// wait.
+// tortureLanes are runs that go on side by side, each with its own servers, where some
+// are free. They mostly wait.
 const tortureLanes = 6
 
 // stuck is how long a run may take, however slow the machine is.
@@ -41,7 +41,8 @@ func TestTorture(t *testing.T) {
 		return
 	}
 	x := &tortures{free: map[torture.Deployment]chan arena{}, refusals: map[string]int{}}
-	x.offer(t, torture.Standalone, tortureLanes, newStandalone)
+	x.offer(t, torture.Standalone, 4, newStandalone)
+	x.offer(t, torture.Cluster, 2, newClusterArena)
 	seeds := make(chan uint64)
 	t.Run("runs", func(t *testing.T) {
 		var lanes sync.WaitGroup
@@ -94,7 +95,7 @@ type arena interface {
 	weather(w torture.Weather)
 	// write returns what the server refused.
 	write(ctx context.Context, w torture.Write) []error
-	inflict(t *testing.T, f torture.Fault)
+	inflict(t *testing.T, s torture.Step)
 	// ask asks the server for all keys of databases.
 	ask(t *testing.T, databases []int) map[torture.Place]torture.Value
 }
@@ -235,7 +236,7 @@ func (r *tortured) act(a *torture.Act) {
 			continue
 		}
 		r.tell("fault: %s", s.Fault)
-		r.arena.inflict(r.t, s.Fault)
+		r.arena.inflict(r.t, s)
 		r.x.count(&r.x.faults, 1)
 	}
 	if a.End != torture.Await {

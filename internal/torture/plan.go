@@ -19,6 +19,7 @@ type Deployment string
 // The deployments.
 const (
 	Standalone Deployment = "standalone" // a server that has a replica for failovers
+	Cluster    Deployment = "cluster"    // three primaries with a replica each
 )
 
 // A Plan is everything that is decided of a run before it begins.
@@ -74,7 +75,16 @@ type Step struct {
 	Pause time.Duration
 	Write *Write
 	Fault Fault
+	Shard int // of a cluster, that the fault strikes, or that slots are moved to
+	Block int // of slots, that are moved: 0 to Blocks-1
 }
+
+// Blocks are how many parts the slots of a cluster are moved in, Shards how many
+// primaries it has.
+const (
+	Blocks = 48
+	Shards = 3
+)
 
 // A Fault is something that goes wrong. The zero Fault is none.
 type Fault string
@@ -89,16 +99,21 @@ const (
 	Lag         Fault = "lag"          // the replica hears nothing more until it takes over
 	FailOver    Fault = "fail over"    // the server dies, a replica takes its place
 	Evict       Fault = "evict"        // the server's memory is full for a while
+	Open        Fault = "open slots"   // slots begin to move, and some of their keys do
+	Reshard     Fault = "move slots"   // slots move with their keys
 )
 
 // heavy are the faults of which an act has one at the most.
-var heavy = []Fault{Restart, FailOver, Evict}
+var heavy = map[Deployment][]Fault{
+	Standalone: {Restart, FailOver, Evict},
+	Cluster:    {Restart, FailOver, Evict, Reshard, Reshard, Reshard},
+}
 
 var light = []Fault{Cut, Cut, Hang, Refuse, KillClients}
 
 // New returns the plan of a seed.
 func New(seed uint64) *Plan {
-	p := &planner{random: rand.New(rand.NewPCG(seed, 0x70727475)), plan: &Plan{Seed: seed, Deployment: Standalone}}
+	p := &planner{random: rand.New(rand.NewPCG(seed, 0x70727475)), plan: &Plan{Seed: seed}}
 	p.deploy()
 	p.plan.Tables = p.tables()
 	p.plan.Skip = len(p.plan.Tables) > 0 && p.one(5)
@@ -134,18 +149,26 @@ func (p *planner) one(n int) bool { return p.random.IntN(n) == 0 }
 
 func pick[T any](random *rand.Rand, of ...T) T { return of[random.IntN(len(of))] }
 
-func (p *planner) mode() string { return pick(p.random, "scan", "replica", "auto") }
+func (p *planner) mode() string {
+	if p.plan.Deployment == Cluster {
+		return pick(p.random, "scan", "auto")
+	}
+	return pick(p.random, "scan", "replica", "auto")
+}
 
 func (p *planner) deploy() {
+	p.plan.Deployment = pick(p.random, Standalone, Standalone, Cluster)
 	p.plan.Databases, p.plan.Database = []int{0}, "0"
-	if p.one(3) {
+	if p.plan.Deployment != Cluster && p.one(3) {
 		p.plan.Databases = []int{0, 1, 3}
 		p.plan.Database = pick(p.random, "0", "0,3", "all", "all")
 	}
 	set := func(name string, values ...string) {
 		p.plan.Server = append(p.plan.Server, [2]string{name, pick(p.random, values...)})
 	}
-	set("repl-diskless-sync", "yes", "yes", "no")
+	if p.plan.Deployment != Cluster {
+		set("repl-diskless-sync", "yes", "yes", "no")
+	}
 	set("repl-backlog-size", "1mb", "1mb", "16kb")
 	set("rdbcompression", "yes", "no")
 	set("hash-max-listpack-entries", "128", "4")
@@ -158,7 +181,7 @@ func (p *planner) deploy() {
 
 // act plans an act that is disturbed.
 func (p *planner) act(n int, mode string) Act {
-	a := Act{Mode: mode, End: Await, Flags: p.flags(), Follow: p.one(3), Process: p.one(5)}
+	a := Act{Mode: mode, End: Await, Flags: p.flags(), Follow: p.one(3) && p.plan.Deployment != Cluster, Process: p.one(5)}
 	if n == 0 {
 		a.Before = p.writer.fill(pick(p.random, 4, 16, 16, 60))
 	} else {
@@ -217,8 +240,9 @@ func (p *planner) steps(writes int) []Step {
 	for _, w := range p.writer.writes(writes) {
 		add(Step{Write: &w})
 	}
+	shard, block := p.random.IntN(Shards), p.random.IntN(Blocks)
 	insert := func(f Fault, before int) (at int) {
-		s := Step{Fault: f, Pause: time.Duration(p.random.IntN(20_000)) * time.Microsecond}
+		s := Step{Fault: f, Pause: time.Duration(p.random.IntN(20_000)) * time.Microsecond, Shard: shard, Block: block}
 		at = p.random.IntN(before + 1)
 		steps = slices.Insert(steps, at, s)
 		return at
@@ -228,11 +252,13 @@ func (p *planner) steps(writes int) []Step {
 			insert(pick(p.random, light...), len(steps))
 		}
 	}
-	if p.one(5) {
-		f := pick(p.random, heavy...)
-		at := insert(f, len(steps))
-		if f == FailOver && p.one(2) {
+	if p.one(4) {
+		f := pick(p.random, heavy[p.plan.Deployment]...)
+		switch at := insert(f, len(steps)); {
+		case f == FailOver && p.plan.Deployment == Standalone && p.one(2):
 			insert(Lag, at)
+		case f == Reshard && p.one(2):
+			insert(Open, at)
 		}
 	}
 	return steps
@@ -296,7 +322,7 @@ func (p *Plan) String() string {
 
 // String describes the step.
 func (s Step) String() string {
-	text := "fault: " + string(s.Fault)
+	text := fmt.Sprintf("fault: %s (shard %d, block of slots %d)", s.Fault, s.Shard, s.Block)
 	if s.Write != nil {
 		text = s.Write.String()
 	}
