@@ -296,12 +296,18 @@ func (c *clusterArena) ask(t *testing.T, _ []int) map[torture.Place]torture.Valu
 	truth := map[torture.Place]torture.Value{}
 	for shard := range torture.Shards {
 		n := c.primary(t, shard)
+		late := time.After(hung)
 		for {
 			err := torture.Ask(t.Context(), c.clients[n.Server], 0, truth)
 			if err == nil {
 				break
 			}
-			if _, known := rueidis.IsRedisErr(err); known || errors.Is(err, context.Canceled) {
+			if _, refused := errors.AsType[*rueidis.RedisError](err); refused {
+				t.Fatal(fmt.Errorf("ask the cluster: %w", err))
+			}
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-late:
 				t.Fatal(fmt.Errorf("ask the cluster: %w", err))
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -23,8 +24,12 @@ import (
 // are free. They mostly wait.
 const tortureLanes = 6
 
-// stuck is how long a run may take, however slow the machine is.
-const stuck = 3 * time.Minute
+// stuck is how long a run may take, however slow the machine is. Where it takes longer
+// than keylift is then given to end, the test ends with what every goroutine does.
+const (
+	stuck   = 3 * time.Minute
+	givenUp = stuck + 2*time.Minute
+)
 
 // TestTorture tortures keylift: each run has a deployment, settings, tables, writes and
 // faults of its own, all from its seed, and ends with the warehouse saying what the
@@ -135,6 +140,11 @@ func (x *tortures) run(t *testing.T, seed uint64) {
 	defer func() { x.free[p.Deployment] <- place }()
 	ctx, cancel := context.WithTimeout(t.Context(), stuck)
 	defer cancel()
+	watchdog := time.AfterFunc(givenUp, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("seed %d hangs", seed))
+	})
+	defer watchdog.Stop()
 	r := &tortured{t: t, ctx: ctx, x: x, plan: p, arena: place, file: filepath.Join(t.TempDir(), "warehouse.db")}
 	defer func() {
 		if t.Failed() {

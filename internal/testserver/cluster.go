@@ -262,16 +262,16 @@ func (c *Cluster) byID(id string) *Node {
 	return c.nodes[i]
 }
 
-// Primaries returns the primaries at present, those without slots too, in the order
-// of Nodes.
+// Primaries returns the nodes that say that they are primaries, those without slots
+// too, in the order of Nodes. The others may learn later that one is a replica now.
 func (c *Cluster) Primaries(ctx context.Context) ([]*Node, error) {
-	known, err := c.look(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var primaries []*Node
-	for _, n := range c.nodes {
-		if k := known[n.ID]; k != nil && k.is("master") && !k.is("fail") {
+	for _, n := range c.running() {
+		known, err := n.known(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if known[n.ID].is("master") {
 			primaries = append(primaries, n)
 		}
 	}
