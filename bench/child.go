@@ -46,6 +46,8 @@ func runChild(ctx context.Context) error {
 		keys, err = readReplica(ctx, address)
 	case "load":
 		keys, err = load(ctx, address, args)
+	case "busy":
+		keys, err = keepBusy(ctx, address, args)
 	case "follow":
 		lag, err = runFollow(ctx, address, args)
 	case "drop":

@@ -51,6 +51,7 @@ type bench struct {
 	rounds    int
 	rtt       time.Duration
 	big       bool
+	pace      time.Duration
 	only      []string // names of measurements; empty: all
 	program   string   // keylift
 	connector string   // the Fivetran connector
@@ -71,6 +72,7 @@ func runBench(ctx context.Context) (err error) {
 	flag.IntVar(&b.rounds, "rounds", 3, "number of `rounds`; in each, all measurements are made once")
 	flag.DurationVar(&b.rtt, "rtt", 0, "also read through a proxy that adds this `time` to each round trip")
 	flag.BoolVar(&b.big, "big", false, "also sync a sorted set of two million members")
+	flag.DurationVar(&b.pace, "pace", 500*time.Microsecond, "max_source_latency of the sync that spares the server")
 	flag.StringVar(&only, "only", "", "make only these `measurements`, of "+strings.Join(names(), ", "))
 	flag.StringVar(&b.program, "keylift", "bin/keylift", "the keylift `program` to measure")
 	flag.StringVar(&b.connector, "connector", "bin/server", "the Fivetran connector, a `program`, to measure")
@@ -165,6 +167,8 @@ var measurements = []measurement{
 	{"fivetran", fivetran("100")},
 	{"fivetran-1000", fivetran("1000")},
 	{"first", firstSync()},
+	{"loaded", loaded},
+	{"first-paced", paced},
 	{"unchanged", unchangedSync()},
 	{"changed", changedSync},
 	{"first-fast", firstSync(fast)},
@@ -184,6 +188,7 @@ var measurements = []measurement{
 var needs = map[string][]string{
 	"unchanged":       {"first"},
 	"changed":         {"first"},
+	"loaded":          {"first"},
 	"unchanged-fast":  {"first-fast"},
 	"replica-catchup": {"replica-first"},
 	"follow":          {"replica-first"},

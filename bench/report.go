@@ -120,6 +120,18 @@ func (b *bench) reportLimits(line func(string, ...any)) {
 	if idle, beside := b.results["idle"], slices.Concat(b.results["first"], b.results["unchanged"]); idle != nil && beside != nil {
 		line("p99 of GET beside a default sync\t%.2f ms\t(median %.2f, idle %.2f)\t< 3 ms", over(beside, p99).most, over(beside, p99).median, over(idle, p99).median)
 	}
+	if beside := b.results["loaded"]; beside != nil {
+		for _, name := range []string{"first", "first-paced"} {
+			if of := b.results[name]; of != nil {
+				var times []float64
+				for i := range of {
+					times = append(times, p99(of[i])/p99(beside[i]))
+				}
+				t := spreadOf(times)
+				line("p99 of GET beside %s, of that beside as busy a server\t%.2f x\t(median %.2f)\t", name, t.most, t.median)
+			}
+		}
+	}
 	if samples := slices.Concat(b.results["unchanged"], b.results["unchanged-fast"]); samples != nil {
 		var grown, written int64
 		for _, s := range samples {
