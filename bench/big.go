@@ -17,6 +17,7 @@ const bigMembers = 2_000_000
 // A bigResult is how the sync of one big sorted set went.
 type bigResult struct {
 	seconds float64
+	again   float64       // seconds, with nothing changed
 	peak    int64         // bytes
 	slowest time.Duration // single command in the server
 	command string        // which that was
@@ -55,17 +56,8 @@ func (b *bench) measureBig(ctx context.Context) (err error) {
 	if done, err := summary(out); err != nil || done.New != 1 {
 		return errors.Join(fmt.Errorf("rows: %+v, want one new", done), err)
 	}
-	entries, err := c.Do(ctx, c.B().SlowlogGet().Count(-1).Build()).ToArray()
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := r.slow(e); err != nil {
-			return err
-		}
-	}
 	b.bigKey = r
-	return nil
+	return b.slowest(ctx, r)
 }
 
 // slow notes an entry of the slow log: id, time, microseconds, arguments.
@@ -82,7 +74,7 @@ func (r *bigResult) slow(entry rueidis.RedisMessage) error {
 	if err != nil {
 		return err
 	}
-	if took := time.Duration(micros) * time.Microsecond; took > r.slowest && len(args) > 0 {
+	if took := time.Duration(micros) * time.Microsecond; took > r.slowest && len(args) > 0 && args[0] != "SLOWLOG" {
 		r.slowest, r.command = took, args[0]
 	}
 	return nil

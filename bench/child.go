@@ -61,6 +61,10 @@ func runChild(ctx context.Context) error {
 			return d.fill(ctx, address)
 		}
 		return serveGets(ctx, address, d)
+	case "fill-limit":
+		return fillLimit(ctx, address, args)
+	case "drop-many":
+		keys, err = readFivetranMany(ctx, address, args)
 	case "fill-big":
 		d, err := parseDataset(args)
 		if err != nil {

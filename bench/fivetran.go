@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
@@ -23,18 +25,12 @@ import (
 // client that counts the records and drops them.
 func fivetran(batch string) run {
 	return func(ctx context.Context, b *bench, _ int) (sample, error) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		serving, stop := context.WithCancel(ctx)
+		defer stop()
+		server, port, err := b.serve(serving)
 		if err != nil {
 			return sample{}, err
 		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		if err := l.Close(); err != nil {
-			return sample{}, err
-		}
-		serving, stop := context.WithCancel(ctx)
-		defer stop()
-		server := exec.CommandContext(serving, b.connector, "--port", port)
-		server.Cancel = func() error { return errors.Join(server.Process.Signal(os.Interrupt), os.ErrProcessDone) }
 		var out []byte
 		var dropErr error
 		dropped := make(chan struct{})
@@ -53,6 +49,79 @@ func fivetran(batch string) run {
 		s.keys, s.seconds = o.Keys, o.Seconds
 		return s, err
 	}
+}
+
+// serve returns the connector as a process that ends with its context, and its port.
+func (b *bench) serve(ctx context.Context) (server *exec.Cmd, port string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	server = exec.CommandContext(ctx, b.connector, "--port", port)
+	server.Cancel = func() error { return errors.Join(server.Process.Signal(os.Interrupt), os.ErrProcessDone) }
+	return server, port, l.Close()
+}
+
+// syncMany has one connector sync many databases at once, twice.
+func (b *bench) syncMany(ctx context.Context, l *limit, r *bigResult) error {
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	server, port, err := b.serve(serving)
+	if err != nil {
+		return err
+	}
+	if err := server.Start(); err != nil {
+		return err
+	}
+	for range 2 {
+		out, err := output(b.command(ctx, "drop-many", b.server.Address(), port, strconv.Itoa(l.many)))
+		if err != nil {
+			return err
+		}
+		o, err := parseOutcome(out)
+		if err != nil || o.Keys != l.rows {
+			return errors.Join(fmt.Errorf("%d keys, want %d", o.Keys, l.rows), err)
+		}
+		if r.again = o.Seconds; r.seconds == 0 {
+			r.seconds = o.Seconds
+		}
+	}
+	stop()
+	if err := server.Wait(); err != nil && serving.Err() == nil {
+		return err
+	}
+	r.peak = peakMemory(server.ProcessState)
+	return b.slowest(ctx, r)
+}
+
+// readFivetranMany calls Update for many databases at once; the arguments are the
+// connector's port and their number. It returns the number of keys of all.
+func readFivetranMany(ctx context.Context, address string, args []string) (keys int, err error) {
+	if len(args) != 2 {
+		return 0, errors.New("drop-many needs a port and a number")
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return 0, err
+	}
+	read := make([]int, n)
+	g, ctx := errgroup.WithContext(ctx)
+	for d := range n {
+		g.Go(func() (err error) {
+			read[d], err = update(ctx, args[0], map[string]string{"host": host, "port": port, "database": strconv.Itoa(d)})
+			return err
+		})
+	}
+	err = g.Wait()
+	for _, r := range read {
+		keys += r
+	}
+	return keys, err
 }
 
 // A dropped response is only counted.
@@ -91,7 +160,13 @@ func readFivetran(ctx context.Context, address string, args []string) (keys int,
 	if err != nil {
 		return 0, err
 	}
-	conn, err := grpc.NewClient("127.0.0.1:"+args[0], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return update(ctx, args[0], map[string]string{"host": host, "port": port, "batch_size": args[1]})
+}
+
+// update calls Update of the connector at a port of this machine and drops what it
+// sends. It returns the number of keys.
+func update(ctx context.Context, at string, configuration map[string]string) (keys int, err error) {
+	conn, err := grpc.NewClient("127.0.0.1:"+at, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return 0, err
 	}
@@ -101,7 +176,7 @@ func readFivetran(ctx context.Context, address string, args []string) (keys int,
 	if err != nil {
 		return 0, err
 	}
-	request := &sdk.UpdateRequest{Configuration: map[string]string{"host": host, "port": port, "batch_size": args[1]}}
+	request := &sdk.UpdateRequest{Configuration: configuration}
 	if err := errors.Join(stream.SendMsg(request), stream.CloseSend()); err != nil {
 		return 0, err
 	}

@@ -9,6 +9,7 @@
 //	go run ./bench -only ceiling,read
 //	go run ./bench -rtt 2ms -big
 //	go run ./bench -only big
+//	go run ./bench -limits zset,string  # what is in docs/limits.md; all needs minutes
 //
 // Whatever reads runs in a process of its own, so that its CPU time and its peak
 // of memory are its own. Another process does one GET a millisecond meanwhile,
@@ -66,7 +67,7 @@ type bench struct {
 
 func runBench(ctx context.Context) (err error) {
 	b := &bench{results: map[string][]sample{}}
-	var only string
+	var only, limits string
 	flag.IntVar(&b.data.keys, "keys", 1_000_000, "number of `keys`")
 	flag.Uint64Var(&b.data.seed, "seed", 1, "seed of the dataset")
 	flag.IntVar(&b.rounds, "rounds", 3, "number of `rounds`; in each, all measurements are made once")
@@ -74,13 +75,14 @@ func runBench(ctx context.Context) (err error) {
 	flag.BoolVar(&b.big, "big", false, "also sync a sorted set of two million members")
 	flag.DurationVar(&b.pace, "pace", 500*time.Microsecond, "max_source_latency of the sync that spares the server")
 	flag.StringVar(&only, "only", "", "make only these `measurements`, of "+strings.Join(names(), ", "))
+	flag.StringVar(&limits, "limits", "", "measure these `limits` and nothing else, all or of "+strings.Join(limitNames(), ", "))
 	flag.StringVar(&b.program, "keylift", "bin/keylift", "the keylift `program` to measure")
 	flag.StringVar(&b.connector, "connector", "bin/server", "the Fivetran connector, a `program`, to measure")
 	flag.Parse()
 	if flag.NArg() > 0 || b.data.keys < 1000 || b.rounds < 1 {
 		return errors.New("usage: bench [flags]; -keys is 1000 or more, -rounds 1 or more; see bench -help")
 	}
-	if only != "" {
+	if only != "" && limits == "" {
 		b.only = strings.Split(only, ",")
 		b.big = b.big || slices.Contains(b.only, bigName)
 	}
@@ -107,6 +109,9 @@ func runBench(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if limits != "" {
+		return b.measureLimits(ctx, chosenLimits(limits), os.Stdout)
+	}
 	b.python = havePython(ctx)
 	if err := b.measureAll(ctx); err != nil {
 		return err

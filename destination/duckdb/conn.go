@@ -135,7 +135,7 @@ func bind(s mapping.PreparedStatement, i mapping.IdxT, arg any) error {
 // plain makes one clear sentence of what DuckDB says in several.
 func plain(text string) error {
 	text, _, _ = strings.Cut(text, "\n")
-	if strings.HasPrefix(text, "Out of Memory Error") {
+	if strings.HasPrefix(text, "Out of Memory Error") || strings.Contains(text, "could not allocate block") {
 		return fmt.Errorf("DuckDB has not enough memory; raise memory_limit (%s)", text)
 	}
 	for _, full := range []string{"No space left on device", "Disk quota exceeded", "File too large"} {
