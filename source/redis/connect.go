@@ -68,8 +68,6 @@ func (s *session) open(ctx context.Context, depth int) (err error) {
 	s.values.renew(s.node)
 	p := newPipeline()
 	p.add("INFO", "server")
-	p.add("CLIENT", "NO-TOUCH", "ON")
-	p.add("CLIENT", "NO-EVICT", "ON") // a refused courtesy is no error
 	if err := s.values.exchange(ctx, p); err != nil {
 		return err
 	}
@@ -83,7 +81,8 @@ func (s *session) open(ctx context.Context, depth int) (err error) {
 	return nil
 }
 
-// introduce logs in, names the connection and chooses the database.
+// introduce logs in, chooses the database, names the connection and has it leave no
+// trace in what the server knows of its keys' use.
 func (c *conn) introduce(ctx context.Context, o *Options) error {
 	return o.logIn(ctx, func(with Credentials) error {
 		c.login = with
@@ -97,12 +96,16 @@ func (c *conn) greet(ctx context.Context, o *Options) error {
 	if !o.manyDatabases() && o.Databases[0] != 0 {
 		p.add("SELECT", itoa(o.Databases[0]))
 	}
-	courtesies := p.commands
+	needed := p.commands
 	p.add("CLIENT", "SETNAME", clientName)
+	// What is read is not used for that: the server goes on as if it had not been. Refused
+	// courtesies are no errors.
+	p.add("CLIENT", "NO-TOUCH", "ON")
+	p.add("CLIENT", "NO-EVICT", "ON")
 	if err := c.exchange(ctx, p); err != nil {
 		return err
 	}
-	for range courtesies {
+	for range needed {
 		if err := p.next().Err(); err != nil {
 			return err
 		}
