@@ -130,7 +130,7 @@ func TestSource_tlsRenewed(t *testing.T) {
 	for _, mode := range []string{"scan", "replica"} {
 		t.Run(mode, func(t *testing.T) {
 			s := testserver.Redis(t, testserver.Options{
-				TLS: true, ClientCert: true, Args: []string{"--notify-keyspace-events", "KEA", "--repl-diskless-sync-delay", "0"},
+				TLS: true, ClientCert: true, Args: []string{"--notify-keyspace-events", "KEA"},
 			})
 			client, err := rueidis.NewClient(rueidis.ClientOption{
 				InitAddress: []string{s.Address()}, TLSConfig: s.ClientTLS(), ForceSingleClient: true, DisableCache: true, ConnWriteTimeout: time.Minute,

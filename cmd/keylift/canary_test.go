@@ -30,7 +30,7 @@ const (
 // No password is in anything that a command says or leaves behind, whatever goes
 // wrong, and no value or name of a key in what it logs.
 func TestCanary(t *testing.T) {
-	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}, ACL: []string{
+	s := testserver.Redis(t, testserver.Options{ACL: []string{
 		"default on >" + canaryPassword + " ~* &* +@all", "some on >" + canaryPassword + " ~other:* &* +@all", "none on >" + canaryPassword + " ~* -@all",
 	}})
 	folder := t.TempDir()
@@ -177,7 +177,7 @@ func TestCanary_commandLine(t *testing.T) {
 // Files that may hold what keys hold are for the user alone; one that is there keeps
 // its permissions.
 func TestSync_filesArePrivate(t *testing.T) {
-	s := testserver.Redis(t, testserver.Options{Password: canaryPassword, Args: []string{"--repl-diskless-sync-delay", "0"}})
+	s := testserver.Redis(t, testserver.Options{Password: canaryPassword})
 	fillCanaries(t, s)
 	folder := t.TempDir()
 	modes := func() map[string]fs.FileMode {

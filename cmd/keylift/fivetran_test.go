@@ -187,7 +187,7 @@ func TestFivetran_cuts(t *testing.T) {
 // TestFivetran_replica reads as a replica does: after the first sync only what has
 // changed is sent, deletes among it.
 func TestFivetran_replica(t *testing.T) {
-	l := newFivetranLane(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0", "--repl-backlog-size", "64mb"}}, "database", "0,3", "mode", "replica")
+	l := newFivetranLane(t, testserver.Options{Args: []string{"--repl-backlog-size", "64mb"}}, "database", "0,3", "mode", "replica")
 	w := &writer{client: l.client, random: rand.New(rand.NewPCG(1, 78)), touched: map[place]bool{}}
 	l.check(w.fill(t.Context()))
 	if report := l.sync(); report.Truncates != 1 || report.Deletes != 0 {
@@ -213,7 +213,7 @@ func TestFivetran_replica(t *testing.T) {
 // TestFivetran_onlyChanges counts the records of syncs as a replica, and of
 // automatic ones behind them, which go on the same way.
 func TestFivetran_onlyChanges(t *testing.T) {
-	l := newFivetranLane(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}}, "database", "0,3", "mode", "replica")
+	l := newFivetranLane(t, testserver.Options{}, "database", "0,3", "mode", "replica")
 	do := func(command ...string) {
 		l.t.Helper()
 		l.check(l.client.Do(t.Context(), l.client.B().Arbitrary(command...).Build()).Error())

@@ -127,7 +127,7 @@ type followLane struct {
 
 func newFollowLane(t *testing.T, total *followTally, seed uint64, backlog string) *followLane {
 	l := &followLane{t: t, total: total, seed: seed, random: rand.New(rand.NewPCG(seed, 7)), file: filepath.Join(t.TempDir(), "warehouse.db")}
-	args := []string{"--repl-diskless-sync-delay", "0", "--appendonly", "yes", "--appendfsync", "no", "--hz", "100", "--repl-backlog-size", backlog}
+	args := []string{"--appendonly", "yes", "--appendfsync", "no", "--hz", "100", "--repl-backlog-size", backlog}
 	l.primary = testserver.Redis(t, testserver.Options{Args: args})
 	l.replica = testserver.Redis(t, testserver.Options{Args: args})
 	for _, p := range []**faultproxy.Proxy{&l.proxy, &l.replicate} {

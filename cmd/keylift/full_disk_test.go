@@ -25,7 +25,7 @@ func TestSync_fullDisk(t *testing.T) {
 	if err != nil {
 		testserver.Missing(t, "prlimit")
 	}
-	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	server := testserver.Redis(t, testserver.Options{})
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true, ConnWriteTimeout: time.Minute,
 	})

@@ -16,7 +16,7 @@ import (
 // While a sync follows into a file, which nobody else can open then, status tells
 // how far it has come, and verify what to do.
 func TestStatus_held(t *testing.T) {
-	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	server := testserver.Redis(t, testserver.Options{})
 	file := filepath.Join(t.TempDir(), "warehouse.db")
 	url := "redis://" + server.Address()
 	keylift := func(args ...string) (out string, code int) {

@@ -100,7 +100,7 @@ func TestInterrupt_check(t *testing.T) {
 // goes on behind what was published. A file that another process has open is waited
 // for.
 func TestInterrupt_follow(t *testing.T) {
-	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600"}})
+	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-ping-replica-period", "3600"}})
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address()}, ForceSingleClient: true, DisableCache: true, ConnWriteTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)

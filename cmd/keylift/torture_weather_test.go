@@ -18,7 +18,7 @@ import (
 // data over a restart, starts snapshots at once, tells of every change, and does not
 // wait for replicas when it is shut down.
 var tortureArgs = []string{
-	"--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0", "--hz", "100", "--notify-keyspace-events", "KEA", "--shutdown-timeout", "0",
+	"--appendonly", "yes", "--appendfsync", "no", "--hz", "100", "--notify-keyspace-events", "KEA", "--shutdown-timeout", "0",
 }
 
 func tortureProxy(t *testing.T, server *testserver.Server) *faultproxy.Proxy {

@@ -22,7 +22,8 @@ import (
 var ErrMissing = errors.New("redis-server is not installed")
 
 // Options are the choices for a server. The zero Options start a standalone
-// server without password that keeps everything in memory.
+// server without password that keeps everything in memory and begins a snapshot
+// for a replica at once.
 type Options struct {
 	Program    string   // the program to run; empty: redis-server or valkey-server from PATH
 	Unix       bool     // listen on a unix socket alone, on no port
@@ -135,7 +136,7 @@ func (s *Server) choosePort() error {
 func (s *Server) arguments() []string {
 	args := []string{
 		"--dir", s.dir, "--save", "", "--appendonly", "no", "--daemonize", "no",
-		"--bind", "127.0.0.1",
+		"--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0",
 	}
 	port := s.address[strings.LastIndexByte(s.address, ':')+1:]
 	switch {

@@ -79,7 +79,7 @@ func TestSource_leavesNoTrace(t *testing.T) {
 	const greeting = "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$7\r\nkeylift\r\n" +
 		"*3\r\n$6\r\nCLIENT\r\n$8\r\nNO-TOUCH\r\n$2\r\nON\r\n" +
 		"*3\r\n$6\r\nCLIENT\r\n$8\r\nNO-EVICT\r\n$2\r\nON\r\n"
-	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	s := testserver.Redis(t, testserver.Options{})
 	touched(t, s)
 	for name, tt := range map[string]struct {
 		change func(*Options)

@@ -157,8 +157,7 @@ func TestReader_Next_layouts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testserver.Redis(t, testserver.Options{
-				Args: []string{"--repl-diskless-sync-delay", "0"},
-				ACL:  []string{"default on nopass ~* &* +@all", "reader on >pw ~* &* +@all -dump -memory -watch"},
+				ACL: []string{"default on nopass ~* &* +@all", "reader on >pw ~* &* +@all -dump -memory -watch"},
 			})
 			client := clientOf(t, s)
 			w := newWorld()

@@ -75,7 +75,7 @@ func TestSession_renew(t *testing.T) {
 func TestSource_Open_newerCredentials(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{
 		ACL:  []string{"default on nopass ~* &* +@all", "second on >two ~* &* +@all"},
-		Args: []string{"--notify-keyspace-events", "KEA", "--repl-diskless-sync-delay", "0"},
+		Args: []string{"--notify-keyspace-events", "KEA"},
 	})
 	fillStrings(t, clientOf(t, s), 5)
 	for name, change := range map[string]func(*Options){

@@ -110,7 +110,7 @@ func TestReader_notSlowedDown(t *testing.T) {
 // At a rate every key is read, and the log tells that it was kept to. What is read of
 // the server when it is connected to exceeds the rates of bytes alone.
 func TestSource_rates(t *testing.T) {
-	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	fillStrings(t, c, 15)
 	fill(t, c, []string{"RPUSH", "list", "a", "b"}, []string{"HSET", "hash", "f", "v"}, []string{"SADD", "set", "a"}, []string{"ZADD", "zset", "1", "a"})

@@ -22,10 +22,10 @@ import (
 	"github.com/keylift/keylift/source/sourcetest"
 )
 
-// primary starts a server that does not wait for further replicas.
+// primary starts a server.
 func primary(t *testing.T, args ...string) *testserver.Server {
 	t.Helper()
-	return testserver.Redis(t, testserver.Options{Args: append([]string{"--repl-diskless-sync-delay", "0"}, args...)})
+	return testserver.Redis(t, testserver.Options{Args: args})
 }
 
 func replica(o *Options) { o.Replica = true }
@@ -284,8 +284,7 @@ func TestReplica_leastPrivilege(t *testing.T) {
 		t.Fatal("docs/permissions.md has no rule for mode replica")
 	}
 	s := testserver.Redis(t, testserver.Options{
-		ACL:  []string{"default on nopass ~* &* +@all", documentedRule(t) + " " + string(more[1])},
-		Args: []string{"--repl-diskless-sync-delay", "0"},
+		ACL: []string{"default on nopass ~* &* +@all", documentedRule(t) + " " + string(more[1])},
 	})
 	c := clientOf(t, s)
 	fill(t, c, everything()...)
@@ -527,7 +526,7 @@ func TestReplica_failover(t *testing.T) {
 func TestReplica_auto(t *testing.T) {
 	s := testserver.Redis(t, testserver.Options{
 		ACL:  []string{"default on nopass ~* &* +@all", "plain on >pw ~* &* +@all -psync"},
-		Args: []string{"--repl-diskless-sync-delay", "0", "--notify-keyspace-events", "KEA"},
+		Args: []string{"--notify-keyspace-events", "KEA"},
 	})
 	auto := func(o *Options) { o.Auto = true }
 	follow := func(o *Options) { o.Auto, o.Follow = true, true }

@@ -142,7 +142,7 @@ func TestReader_Next_modulesRefused(t *testing.T) {
 // A replica's snapshot, which holds values of modules' types in their own form,
 // and the changes behind it.
 func TestReplica_modules(t *testing.T) {
-	s := serverWithTypes(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	s := serverWithTypes(t, testserver.Options{})
 	c := clientOf(t, s)
 	fillTyped(t, c)
 	src := sourceOf(t, s, replica)

@@ -19,7 +19,7 @@ const (
 // TestWindow_everyWriteCommand runs every case of every writing command on a real server.
 func TestWindow_everyWriteCommand(t *testing.T) {
 	server := testserver.Redis(t, testserver.Options{Args: []string{
-		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600", "--repl-timeout", "7200",
+		"--repl-ping-replica-period", "3600", "--repl-timeout", "7200",
 	}})
 	host, port, err := net.SplitHostPort(testserver.Redis(t, testserver.Options{}).Address())
 	if err != nil {

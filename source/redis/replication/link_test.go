@@ -94,15 +94,13 @@ func follow(t *testing.T, l *Link, from Position, last string) (commands []strin
 
 func TestLink(t *testing.T) {
 	for name, o := range map[string]testserver.Options{
-		"diskless":    {Args: []string{"--repl-diskless-sync-delay", "0"}},
+		"diskless":    {},
 		"delayed":     {Args: []string{"--repl-diskless-sync-delay", "3"}}, // longer than between signs of life
 		"disk":        {Args: []string{"--repl-diskless-sync", "no"}},
-		"TLS":         {TLS: true, Args: []string{"--repl-diskless-sync-delay", "0"}},
-		"unix socket": {Unix: true, Args: []string{"--repl-diskless-sync-delay", "0"}},
-		"password":    {Password: "secret", Args: []string{"--repl-diskless-sync-delay", "0"}},
-		"one user": {ACL: []string{"default on nopass ~* +@all", "keylift on >secret +psync +replconf"}, Args: []string{
-			"--repl-diskless-sync-delay", "0",
-		}},
+		"TLS":         {TLS: true},
+		"unix socket": {Unix: true},
+		"password":    {Password: "secret"},
+		"one user":    {ACL: []string{"default on nopass ~* +@all", "keylift on >secret +psync +replconf"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testserver.Redis(t, o)
@@ -149,7 +147,7 @@ func TestLink(t *testing.T) {
 // TestLink_lost: a history that the server does not have is answered with a
 // snapshot.
 func TestLink_lost(t *testing.T) {
-	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	s := testserver.Redis(t, testserver.Options{})
 	dial(t, s).do("SET", "k", "v")
 	l := dialLink(t, optionsOf(s))
 	start, err := l.Sync(t.Context(), strings.Repeat("ab", 20), 1234)
@@ -164,8 +162,8 @@ func TestLink_lost(t *testing.T) {
 // TestLink_failover: a replica that became the primary goes on with the history of
 // the one before, under a new id.
 func TestLink_failover(t *testing.T) {
-	primary := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
-	replica := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}})
+	primary := testserver.Redis(t, testserver.Options{})
+	replica := testserver.Redis(t, testserver.Options{Args: []string{"--repl-ping-replica-period", "1"}})
 	host, port, err := net.SplitHostPort(primary.Address())
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +193,7 @@ func TestLink_failover(t *testing.T) {
 
 // TestLink_acknowledgesNothing: the link lives without counting as a copy.
 func TestLink_acknowledgesNothing(t *testing.T) {
-	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	s := testserver.Redis(t, testserver.Options{})
 	c := dial(t, s)
 	l := dialLink(t, optionsOf(s))
 	start := synced(t, l, 0)
@@ -374,7 +372,7 @@ func TestLink_faults(t *testing.T) {
 
 // TestLink_silence: a server that says nothing any more is noticed.
 func TestLink_silence(t *testing.T) {
-	s := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
+	s := testserver.Redis(t, testserver.Options{})
 	l := dialLink(t, optionsOf(s))
 	synced(t, l, 0)
 	l.options.Silence = 100 * time.Millisecond

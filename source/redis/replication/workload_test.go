@@ -138,7 +138,7 @@ func (c *client) expiring() bool {
 
 func TestWindow_workload(t *testing.T) {
 	server := testserver.Redis(t, testserver.Options{Args: []string{
-		"--repl-diskless-sync-delay", "0", "--repl-timeout", "3600", "--hz", "100", "--maxmemory-policy", "allkeys-random", "--lazyfree-lazy-expire", "yes",
+		"--repl-timeout", "3600", "--hz", "100", "--maxmemory-policy", "allkeys-random", "--lazyfree-lazy-expire", "yes",
 	}})
 	s := join(t, server)
 	w := NewWindow(s.commands, s.parser.position, 1<<20, nil)
