@@ -30,13 +30,14 @@ func TestInterrupt(t *testing.T) {
 	if err := fill(t.Context(), client, 30_000, "player:"); err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := faultproxy.Start("tcp", server.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = proxy.Close() }()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			proxy, err := faultproxy.Start("tcp", server.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = proxy.Close() }()
 			proxy.Slow(64 << 10) // the sync takes half a minute, the signal comes much earlier
 			file := filepath.Join(t.TempDir(), "warehouse.db")
 			command := func(name string, more ...string) *exec.Cmd {
