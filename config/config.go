@@ -12,10 +12,11 @@ import (
 // A Config is a valid configuration: every field is set, by the document, by a
 // flag or by default.
 type Config struct {
-	Host     string // name or address, without brackets; "" when Socket is set
+	Host     string // name or address, without brackets; "" when Socket or Sentinel is set
 	Port     int
 	Nodes    []string // further host:port of a cluster
-	Socket   string   // path of a unix socket; "" when Host is set
+	Socket   string   // path of a unix socket; "" when Host or Sentinel is set
+	Sentinel Sentinel // names the server in place of Host
 	Username string   // "" is the server's default user
 	Password Secret
 	// PasswordCommand is a command for the shell that prints the password, in place of
@@ -30,6 +31,7 @@ type Config struct {
 	ExcludePatterns []string      // Redis globs; a key that matches any is not
 	Types           []string      // type names as the table has them; nil reads all
 	Mode            string        // "auto", "scan", "replica" or "rdb"
+	ReadFrom        string        // "primary" or "replica"
 	RDBFile         string        // path, or "-" for standard input; set where Mode is "rdb"
 	Follow          bool          // go on until interrupted; Mode is not "rdb"
 	RepairInterval  time.Duration // of following where Mode is "scan"
@@ -95,10 +97,17 @@ type Destination struct {
 // String returns the destination as a document writes it.
 func (d Destination) String() string { return d.Kind + ":" + d.Path }
 
-// Address returns the network, "tcp" or "unix", and the address to dial.
+// NamesServer reports whether there is a server to read.
+func (c *Config) NamesServer() bool { return c.Host != "" || c.Socket != "" || c.Sentinel.Name != "" }
+
+// Address returns the network, "tcp" or "unix", and the address to dial; none where
+// sentinels tell it.
 func (c *Config) Address() (network, address string) {
-	if c.Socket != "" {
+	switch {
+	case c.Socket != "":
 		return "unix", c.Socket
+	case c.Host == "":
+		return "tcp", ""
 	}
 	return "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
 }

@@ -224,13 +224,21 @@ func (l *loader) resolveURL(y layer, g given) {
 // line is another server: nothing of how to reach the document's is left.
 func merge(doc, flags layer) layer {
 	all := maps.Clone(doc)
-	if _, ok := flags["host"]; ok {
-		delete(all, "url")
-	}
-	if flags["host"].part != "" || flags["url"].part != "" {
-		for _, key := range []string{"url", "host", "port", "ssl", "username", "password", "password_command"} {
+	without := func(keys ...string) {
+		for _, key := range keys {
 			delete(all, key)
 		}
+	}
+	if _, ok := flags["host"]; ok {
+		without("url", "sentinel_name")
+		without(ofSentinels...)
+	}
+	if _, ok := flags["sentinel_name"]; ok {
+		without("url", "host", "port", "nodes")
+	}
+	if flags["host"].part != "" || flags["url"].part != "" {
+		without("url", "host", "port", "ssl", "username", "password", "password_command", "sentinel_name")
+		without(ofSentinels...)
 	}
 	for key, other := range map[string]string{"password": "password_command", "password_command": "password"} {
 		if _, ok := flags[key]; ok {

@@ -20,17 +20,19 @@ var files = map[string]string{
 }
 
 const (
-	wantSize     = `write a number of bytes or a size such as 16MiB or 100MB, from `
-	wantDuration = `write a duration such as 30s or 5m, or seconds, from `
-	wantText     = `write text (true, false and the like in quotes)`
-	wantName     = `write a name of at most 63 bytes without quotes or control characters, that does not begin with _keylift`
-	wantHost     = `write a host name or an IP address alone (the port goes in port, a whole address in url)`
-	wantDatabase = `write a database number, a list of them such as [0, 3], or all`
-	wantTypes    = `write one or more of string, hash, list, set, zset, stream, json, timeseries, vectorset`
-	wantPattern  = `write a pattern such as "player:*", or a list of them`
-	wantDuckDB   = `write duckdb:PATH, a path that ends in .db or .duckdb, or memory:`
-	wantURL      = `write redis://user:password@host:port/database, rediss:// for TLS, or unix://user:password@/path?db=database`
-	wantEscapes  = `is no url that can be read: ` + wantURL + `, with %40 for @, %23 for # and the like in user and password`
+	wantSize      = `write a number of bytes or a size such as 16MiB or 100MB, from `
+	wantDuration  = `write a duration such as 30s or 5m, or seconds, from `
+	wantText      = `write text (true, false and the like in quotes)`
+	wantName      = `write a name of at most 63 bytes without quotes or control characters, that does not begin with _keylift`
+	wantHost      = `write a host name or an IP address alone (the port goes in port, a whole address in url)`
+	wantDatabase  = `write a database number, a list of them such as [0, 3], or all`
+	wantTypes     = `write one or more of string, hash, list, set, zset, stream, json, timeseries, vectorset`
+	wantPattern   = `write a pattern such as "player:*", or a list of them`
+	wantDuckDB    = `write duckdb:PATH, a path that ends in .db or .duckdb, or memory:`
+	wantURL       = `write redis://user:password@host:port/database, rediss:// for TLS, or unix://user:password@/path?db=database`
+	wantSentinel  = `is given without sentinel_name: add the name that the sentinels monitor the primary by, or remove it`
+	wantAddresses = `write addresses of sentinels such as sentinel-1.example.com:26379, one or a list of them`
+	wantEscapes   = `is no url that can be read: ` + wantURL + `, with %40 for @, %23 for # and the like in user and password`
 )
 
 func TestLoad_mistakes(t *testing.T) {
@@ -149,6 +151,20 @@ func TestLoad_mistakes(t *testing.T) {
 		{doc: "url: unix:///s\nport: 1", want: "line 2: port cannot be given beside url, which decides it: keep one of them"},
 		{doc: "url: unix:///s", flags: flags{{"ssl", "true"}}, want: "--ssl is true, but a unix socket has no TLS: remove it"},
 
+		// Sentinels.
+		{doc: "sentinel_name: game", want: "line 1: sentinel_name is given without sentinel_addresses: add the addresses of the sentinels"},
+		{doc: "host: h\nsentinel_addresses: s", want: "line 2: sentinel_addresses " + wantSentinel},
+		{doc: "host: h\nsentinel_password: s3cret\nsentinel_tls: true", want: "line 2: sentinel_password " + wantSentinel + "\nline 3: sentinel_tls " + wantSentinel},
+		{doc: "host: h\nport: 1\nsentinel_name: game\nsentinel_addresses: s", want: "line 1: host cannot be given beside sentinel_name, which decides it: keep one of them\nline 2: port cannot be given beside sentinel_name, which decides it: keep one of them"},
+		{doc: "url: unix:///s\nsentinel_name: game\nsentinel_addresses: s", want: "line 1: url cannot be given beside sentinel_name, which decides it: keep one of them"},
+		{doc: "url: redis://h:1\nsentinel_name: game\nsentinel_addresses: s", want: "line 1: host in url cannot be given beside sentinel_name, which decides it: keep one of them\nline 1: port in url cannot be given beside sentinel_name, which decides it: keep one of them"},
+		{doc: "sentinel_name: game\nsentinel_addresses: [s:26379, s]", want: `line 2: sentinel_addresses holds "s" twice: keep one`},
+		{doc: "sentinel_name: game\nsentinel_addresses: s:port", want: `line 2: sentinel_addresses holds "s:port": ` + wantAddresses},
+		{doc: "sentinel_name: game\nsentinel_addresses: [redis://u:s3cret@h]", want: `line 2: sentinel_addresses holds "redis://******@h": ` + wantAddresses},
+		{doc: "sentinel_name: game\nsentinel_addresses: []", want: `line 2: sentinel_addresses holds an empty list: ` + wantAddresses},
+		{doc: "sentinel_name: game\nsentinel_addresses: s\nsentinel_password: [s3cret]", want: "line 3: sentinel_password holds a list: " + wantText},
+		{doc: "host: h\nread_from: replicas", want: `line 2: read_from holds "replicas": write primary or replica`},
+
 		// What is read.
 		{doc: "host: h\nkey_pattern: []", want: "line 2: key_pattern holds an empty list: " + wantPattern},
 		{doc: "host: h\nkey_pattern: {a: b}", want: "line 2: key_pattern holds a mapping: " + wantPattern},
@@ -225,6 +241,7 @@ func TestLoad_mistakes(t *testing.T) {
 		{doc: "url_file: none", want: `line 1: url_file holds "none": no such file or directory`},
 
 		// Flags.
+		{doc: "host: h", flags: flags{{"sentinel_name", "game"}}, want: `--sentinel-name is given without sentinel_addresses: add the addresses of the sentinels`},
 		{doc: "host: h", flags: flags{{"port", "x"}}, want: `--port holds "x": write a whole number from 1 to 65535`},
 		{doc: "host: h", flags: flags{{"batch_size", "0"}}, want: `--batch-size holds "0": write a whole number from 1 to 100000`},
 		{doc: "host: h", flags: flags{{"port", "1"}, {"port", "2"}}, want: `--port is given twice: keep one`},

@@ -95,10 +95,12 @@ func (c *Config) isOtherAddress(key string) bool {
 	switch key {
 	case "url":
 		return c.Socket == ""
-	case "host", "port", "ssl":
+	case "host", "port":
+		return c.Socket != "" || c.Sentinel.Name != ""
+	case "ssl":
 		return c.Socket != ""
 	}
-	return false
+	return strings.HasPrefix(key, "sentinel_") && c.Sentinel.Name == ""
 }
 
 func (c *Config) printed(s *setting[Config]) any {

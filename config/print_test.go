@@ -39,6 +39,7 @@ key_pattern: ["a$$b","c:*"]                # key_pattern in line 2
 exclude_pattern: ""                        # default
 types: ""                                  # default
 mode: "auto"                               # default
+read_from: "primary"                       # default
 rdb_file: ""                               # default
 follow: false                              # default
 repair_interval: "1h"                      # default

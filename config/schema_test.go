@@ -46,7 +46,7 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	wantDefaults := map[string]any{
-		"port": 6379.0, "password_refresh": "10m", "database": 0.0, "ssl": false, "tls_insecure": false, "key_pattern": "*", "mode": "auto", "follow": false, "repair_interval": "1h", "publish_interval": "1s", "batch_size": 100.0,
+		"port": 6379.0, "password_refresh": "10m", "database": 0.0, "ssl": false, "tls_insecure": false, "key_pattern": "*", "mode": "auto", "read_from": "primary", "follow": false, "repair_interval": "1h", "publish_interval": "1s", "batch_size": 100.0,
 		"fast": false, "big_key_bytes": "16MiB", "max_value_bytes": "100MiB", "destination": "duckdb:warehouse.db",
 		"max_command_ms": 20.0, "max_source_latency": "0s", "max_keys_per_second": 0.0, "max_bytes_per_second": "0",
 		"destination_schema": "main", "table_name": "redis_data", "deletes": "soft", "max_delete_share": "50%", "allow_empty": false, "unmatched": "table", "views": true, "checkpoint_interval": 1000.0,
@@ -55,7 +55,7 @@ func TestSchema(t *testing.T) {
 	if !reflect.DeepEqual(defaults, wantDefaults) {
 		t.Errorf("defaults: got %v\nwant %v", defaults, wantDefaults)
 	}
-	if want := []string{"password", "password_command", "url"}; !slices.Equal(secrets, want) {
+	if want := []string{"password", "password_command", "url", "sentinel_password"}; !slices.Equal(secrets, want) {
 		t.Errorf("secrets: got %v, want %v", secrets, want)
 	}
 }
@@ -77,6 +77,7 @@ func TestSettings(t *testing.T) {
 // An example of each setting is one that loads.
 func TestSettings_examples(t *testing.T) {
 	t.Setenv("REDIS_PASSWORD", "s3cret")
+	t.Setenv("SENTINEL_PASSWORD", "s3cret")
 	pem, secret := file(t, "-----BEGIN CERTIFICATE-----\n"), file(t, "redis://h\n")
 	for _, s := range config.Settings() {
 		example := s.Example
@@ -89,6 +90,12 @@ func TestSettings_examples(t *testing.T) {
 			}
 		case "url", "url_file":
 			doc = ""
+		case "sentinel_name":
+			doc = "sentinel_addresses: s\n"
+		case "sentinel_addresses":
+			doc = "sentinel_name: game\n"
+		case "sentinel_username", "sentinel_password", "sentinel_password_file", "sentinel_tls":
+			doc = "sentinel_name: game\nsentinel_addresses: s\n"
 		case "tls_ca":
 			example = pem
 		case "tls_cert":
@@ -96,7 +103,7 @@ func TestSettings_examples(t *testing.T) {
 		case "tls_key":
 			example, doc = pem, doc+"tls_cert: "+pem+"\n"
 		}
-		if s.Key == "username_file" || s.Key == "password_file" || s.Key == "url_file" {
+		if s.Key == "username_file" || s.Key == "password_file" || s.Key == "sentinel_password_file" || s.Key == "url_file" {
 			example = secret
 		}
 		if example == "" {

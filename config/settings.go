@@ -81,7 +81,7 @@ const (
 // documentation are made from.
 var settings = []setting[Config]{
 	{
-		Setting: Setting{Key: "host", Group: server, Example: "redis.example.com", Doc: "Name or IP address of the server. Required, unless `url` is given."},
+		Setting: Setting{Key: "host", Group: server, Example: "redis.example.com", Doc: "Name or IP address of the server. Required, unless `url` or `sentinel_name` is given."},
 		value:   bind(host, func(c *Config) *string { return &c.Host }),
 	},
 	{
@@ -123,6 +123,30 @@ var settings = []setting[Config]{
 	{
 		Setting: Setting{Key: "url_file", Group: server, Example: "/run/secrets/redis-url", Doc: "A file that holds `url`. It is read again for each connection, for user and password alone."},
 		fileOf:  "url",
+	},
+	{
+		Setting: Setting{Key: "sentinel_name", Group: server, Example: "mymaster", Doc: "In place of `host`: the name that sentinels monitor the primary by. They are asked for its address each time keylift connects."},
+		value:   bind(plain, func(c *Config) *string { return &c.Sentinel.Name }),
+	},
+	{
+		Setting: Setting{Key: "sentinel_addresses", Group: server, Example: `["sentinel-1:26379", "sentinel-2:26379"]`, List: true, Doc: "Addresses of the sentinels, which are asked in turn. The port is 26379 unless it is given."},
+		value:   bind(sentinelAddresses, func(c *Config) *[]string { return &c.Sentinel.Addresses }),
+	},
+	{
+		Setting: Setting{Key: "sentinel_username", Group: server, Example: "keylift", Doc: "ACL user to authenticate to the sentinels as. Without it, their default user."},
+		value:   bind(plain, func(c *Config) *string { return &c.Sentinel.Username }),
+	},
+	{
+		Setting: Setting{Key: "sentinel_password", Group: server, Secret: true, Example: "${SENTINEL_PASSWORD}", Doc: "Password to authenticate to the sentinels with; `password` is for the servers alone. Without it, no authentication."},
+		value:   bind(secret, func(c *Config) *Secret { return &c.Sentinel.Password }),
+	},
+	{
+		Setting: Setting{Key: "sentinel_password_file", Group: server, Example: "/run/secrets/sentinel-password", Doc: "A file that holds `sentinel_password`."},
+		fileOf:  "sentinel_password",
+	},
+	{
+		Setting: Setting{Key: "sentinel_tls", Group: server, Example: "false", Bool: true, Doc: "Connect to the sentinels by TLS, with the same `tls_…` settings as to the servers. Without it, as `ssl` says."},
+		value:   bind(truth, func(c *Config) *bool { return &c.Sentinel.TLS }),
 	},
 	{
 		Setting: Setting{Key: "database", Group: server, Default: "0", Example: "[0, 3]", List: true, Doc: "Database to read: a number, a list such as `[0, 3]` or `\"0,3\"`, or `all` for every database that holds keys. With more than one, the table's key is `database` and `key`."},
@@ -168,6 +192,10 @@ var settings = []setting[Config]{
 	{
 		Setting: Setting{Key: "mode", Group: reading, Default: "auto", Doc: "How keys are read: `scan` by SCAN, which any server allows; `replica` as a replica does, where PSYNC is permitted: all keys at one moment, and from then on what changed; `rdb` from `rdb_file`; `auto` is `rdb` where a file is given; `replica` where the server permits it and the sync follows or goes on behind a run that read that way; else `scan`."},
 		value:   bind(modes, func(c *Config) *string { return &c.Mode }),
+	},
+	{
+		Setting: Setting{Key: "read_from", Group: reading, Default: "primary", Doc: "Who is read: the `primary`, or a `replica` of it, which spares the primary; of a cluster a replica of each. A replica is read once it holds what the primary held when the run began; where there is none to be read, the primary is, with a warning."},
+		value:   bind(oneOf("primary", "replica"), func(c *Config) *string { return &c.ReadFrom }),
 	},
 	{
 		Setting: Setting{Key: "rdb_file", Group: reading, Example: "/var/backups/dump.rdb", Doc: "An RDB file to read in place of a server, or `-` for standard input. Rows of keys that an earlier file held and this one does not are deleted."},

@@ -8,11 +8,12 @@ func (l *loader) validate(c *Config, all layer) {
 		return ok
 	}
 	l.validateFile(c, all)
+	l.validateSentinel(c, all)
 	l.validateTables(c, all)
 	if c.Follow && c.Mode == "rdb" {
 		l.wrong(all["follow"], "is true, but a file does not change: remove it, or read a server")
 	}
-	if l.needServer && !given("host") && !given("url") && c.Mode != "rdb" {
+	if l.needServer && !given("host") && !given("url") && !given("sentinel_name") && c.Mode != "rdb" {
 		l.mistakes = append(l.mistakes, mistake{wholeAt, "host is missing: name the server in host, or give its whole address in url"})
 	}
 	if c.TLS.Enabled && c.Socket != "" {
@@ -23,7 +24,7 @@ func (l *loader) validate(c *Config, all layer) {
 		needTLS = append(needTLS, "tls_insecure")
 	}
 	for _, key := range needTLS {
-		if given(key) && !c.TLS.Enabled && all["ssl"].value.shape != null {
+		if given(key) && !c.TLS.Enabled && !c.Sentinel.TLS && all["ssl"].value.shape != null {
 			l.wrong(all[key], "is given, but ssl is false: set ssl to true, use a rediss:// url, or remove it")
 		}
 	}

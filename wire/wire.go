@@ -42,7 +42,12 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 	o := redis.Options{
 		Network: network, Address: address, Nodes: cfg.Nodes,
 		Username: cfg.Username, Password: cfg.Password.Reveal(),
-		Databases: cfg.Databases.Numbers, AllDatabases: cfg.Databases.All,
+		Sentinel: redis.Sentinel{
+			Name: cfg.Sentinel.Name, Addresses: cfg.Sentinel.Addresses,
+			Username: cfg.Sentinel.Username, Password: cfg.Sentinel.Password.Reveal(),
+		},
+		ReadReplica: cfg.ReadFrom == "replica",
+		Databases:   cfg.Databases.Numbers, AllDatabases: cfg.Databases.All,
 		Patterns: cfg.KeyPatterns, Exclude: cfg.ExcludePatterns, Types: cfg.Types,
 		Replica: cfg.Mode == "replica", Auto: cfg.Mode == "auto", Follow: cfg.Follow, PublishInterval: cfg.PublishInterval, RepairInterval: cfg.RepairInterval,
 		Table: cfg.TableName, Tables: tables, SkipUnmatched: cfg.Unmatched == "skip", BatchSize: cfg.BatchSize,
@@ -56,12 +61,17 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 	if cfg.ChangingLogin() || cfg.PasswordCommand.Reveal() != "" {
 		o.Credentials = (&login{cfg: cfg, log: log}).credentials
 	}
-	if cfg.TLS.Enabled {
+	if cfg.TLS.Enabled || cfg.Sentinel.TLS {
 		files := &tlsFiles{settings: &cfg.TLS, log: log}
 		if err := files.read(); err != nil {
 			return nil, err
 		}
-		o.TLS = files.current
+		if cfg.TLS.Enabled {
+			o.TLS = files.current
+		}
+		if cfg.Sentinel.TLS {
+			o.Sentinel.TLS = files.current
+		}
 		if cfg.TLS.Insecure {
 			log.Warn("tls_insecure is true: the server's certificate is not verified")
 		}

@@ -105,7 +105,7 @@ func (c *cli) printStatus(st *destination.Status) {
 // printLag says how far the server is ahead of a position, behind which all was read
 // at a time, where the server is named and counts its changes.
 func (c *cli) printLag(ctx context.Context, cfg *config.Config, position row.Position, at time.Time) (err error) {
-	if cfg.Host == "" && cfg.Socket == "" {
+	if !cfg.NamesServer() {
 		return nil
 	}
 	src, err := c.openSource(cfg, slog.New(slog.DiscardHandler))

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
@@ -30,23 +29,21 @@ func TestSource_Open_access(t *testing.T) {
 		change func(*Options)
 		want   string
 	}{
-		"wrong password":     {secret, func(o *Options) { o.Password = "wrong" }, "the password is wrong; check username and password"},
-		"wrong user":         {users, user("nobody"), "the password is wrong; check username and password"},
-		"no password":        {secret, func(*Options) {}, "set password"},
-		"no SCAN":            {users, user("noscan"), "SCAN is not permitted"},
-		"no expiry":          {users, user("noexpiry"), "neither PEXPIRETIME nor PTTL is permitted"},
-		"no value":           {users, user("novalue"), "neither DUMP nor TYPE is permitted"},
-		"all without INFO":   {users, func(o *Options) { user("noinfo")(o); o.AllDatabases = true }, "list the databases"},
-		"no SELECT":          {users, func(o *Options) { user("noselect")(o); o.Databases = []int{1} }, "grant it to the user"},
-		"no SELECT of many":  {users, func(o *Options) { user("noselect")(o); o.AllDatabases = true }, "grant it to the user"},
-		"no such database":   {plain, func(o *Options) { o.Databases = []int{16} }, "a configured database does not exist"},
-		"no such database 2": {plain, func(o *Options) { o.Databases = []int{0, 16} }, "a configured database does not exist"},
-		"wrong name":         {encrypted, withTLS(func(c *tls.Config) { c.ServerName = "elsewhere" }), "set tls_server_name"},
-		"unknown authority":  {encrypted, withTLS(func(c *tls.Config) { c.RootCAs = nil }), "set tls_ca"},
-		"no certificate":     {strict, withTLS(func(c *tls.Config) { c.Certificates = nil }), "set tls_cert and tls_key"},
-		"TLS to a plain port": {plain, func(o *Options) {
-			o.TLS, o.ConnectTimeout = func() *tls.Config { return &tls.Config{} }, time.Second
-		}, "set ssl to false"},
+		"wrong password":      {secret, func(o *Options) { o.Password = "wrong" }, "the password is wrong; check username and password"},
+		"wrong user":          {users, user("nobody"), "the password is wrong; check username and password"},
+		"no password":         {secret, func(*Options) {}, "set password"},
+		"no SCAN":             {users, user("noscan"), "SCAN is not permitted"},
+		"no expiry":           {users, user("noexpiry"), "neither PEXPIRETIME nor PTTL is permitted"},
+		"no value":            {users, user("novalue"), "neither DUMP nor TYPE is permitted"},
+		"all without INFO":    {users, func(o *Options) { user("noinfo")(o); o.AllDatabases = true }, "list the databases"},
+		"no SELECT":           {users, func(o *Options) { user("noselect")(o); o.Databases = []int{1} }, "grant it to the user"},
+		"no SELECT of many":   {users, func(o *Options) { user("noselect")(o); o.AllDatabases = true }, "grant it to the user"},
+		"no such database":    {plain, func(o *Options) { o.Databases = []int{16} }, "a configured database does not exist"},
+		"no such database 2":  {plain, func(o *Options) { o.Databases = []int{0, 16} }, "a configured database does not exist"},
+		"wrong name":          {encrypted, withTLS(func(c *tls.Config) { c.ServerName = "elsewhere" }), "set tls_server_name"},
+		"unknown authority":   {encrypted, withTLS(func(c *tls.Config) { c.RootCAs = nil }), "set tls_ca"},
+		"no certificate":      {strict, withTLS(func(c *tls.Config) { c.Certificates = nil }), "set tls_cert and tls_key"},
+		"TLS to a plain port": {plain, func(o *Options) { o.TLS = func() *tls.Config { return &tls.Config{} } }, "does not speak TLS at this port: use its TLS port, or set ssl to false"},
 		"plain to a TLS port": {encrypted, func(o *Options) { o.TLS = nil }, "set ssl to true"},
 		"unknown host":        {plain, func(o *Options) { o.Address = "no..such.host:6379" }, "check the host name"},
 		"no socket":           {plain, func(o *Options) { o.Network, o.Address = "unix", "/no/such.sock" }, "there is no such socket"},

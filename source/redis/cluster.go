@@ -57,8 +57,21 @@ func (s *Source) nodeOf(n *topology.Node) *node {
 	return &node{options: &s.options, network: "tcp", address: address, reached: true}
 }
 
-// reach makes a session with the first node that answers.
+// reach makes a session with the primary that sentinels name, or with the first node
+// that answers.
 func (s *Source) reach(ctx context.Context) (*session, error) {
+	if s.sentinels != nil {
+		n, err := s.primary(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ss, err := n.connect(ctx)
+		if err == nil && ss.server.cluster {
+			ss.close()
+			return nil, n.refuse("the server is part of a cluster, which is found by host; give that in place of sentinel_name")
+		}
+		return ss, err
+	}
 	var first error
 	for _, n := range s.seeds() {
 		ss, err := n.connect(ctx)

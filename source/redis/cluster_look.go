@@ -218,7 +218,7 @@ func (l *lookout) conn(ctx context.Context, n *node) (c *conn, kept bool, err er
 	}
 	if c, err = n.dial(ctx, 2, clusterReply); err == nil {
 		stop := context.AfterFunc(ctx, c.abort)
-		if err = c.introduce(ctx, n.options); err != nil {
+		if err = c.introduce(ctx, n); err != nil {
 			c.close()
 		}
 		stop()

@@ -165,8 +165,13 @@ func (c *clusterReader) Next(ctx context.Context) (*row.Batch, error) {
 		if b.Closes == row.None {
 			return b, nil
 		}
-		p.at, c.current = []byte(b.After.Token), nil
 		last := b.Closes == row.Snapshot // of its node
+		if last {
+			if err := p.reader.session.same(ctx); err != nil {
+				return nil, p.failure(err)
+			}
+		}
+		p.at, c.current = []byte(b.After.Token), nil
 		b.Closes, b.Scope, b.After = row.None, nil, row.Position{Generation: c.generation}
 		if c.pages++; last || c.pages*nodesPerCommit >= len(c.round.tracker.parts) {
 			c.pages = 0

@@ -263,6 +263,12 @@ func (r *clusterRound) start(ctx context.Context, p *part) error {
 	if err != nil {
 		return err
 	}
+	// A replica does not tell which keys of a slot that is being moved are gone.
+	if n := r.primary(p.node); p.from == "" && len(n.Migrating) == 0 && len(n.Importing) == 0 {
+		if ss, err = c.source.standIn(ctx, ss); err != nil {
+			return err
+		}
+	}
 	rd := c.source.readerOf(ss)
 	rd.marks, rd.notices, rd.ahead, rd.generation = c.marks, c.notices, r.ahead, c.generation
 	rd.batchBytes = max(rd.batchBytes/int64(min(len(r.tracker.parts), clusterNodes)), minBatchBytes)
@@ -273,7 +279,7 @@ func (r *clusterRound) start(ctx context.Context, p *part) error {
 	if len(p.at) > 0 {
 		at, err := parsePosition(string(p.at))
 		if err == nil {
-			err = at.check(ss.server.runID, rd.start.Filter)
+			err = at.check(ss.server.runID, rd.start.Origin, rd.start.Filter)
 		}
 		if err == nil {
 			rd.start = at

@@ -3,7 +3,6 @@ package redis
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"net"
 	"sync"
 	"time"
@@ -35,16 +34,14 @@ func (n *node) dial(ctx context.Context, depth, limit int) (*conn, error) {
 	o := n.options
 	ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 	defer cancel()
-	plain := &net.Dialer{}
-	var dialed net.Conn
-	var err error
-	if config := n.tls(); config != nil {
-		dialed, err = (&tls.Dialer{NetDialer: plain, Config: config}).DialContext(ctx, n.network, n.address)
-	} else {
-		dialed, err = plain.DialContext(ctx, n.network, n.address)
-	}
+	dialed, err := (&net.Dialer{}).DialContext(ctx, n.network, n.address)
 	if err != nil {
 		return nil, err
+	}
+	if config := n.tls(); config != nil {
+		if dialed, err = n.handshake(ctx, dialed, config); err != nil {
+			return nil, err
+		}
 	}
 	c := &conn{
 		net:     dialed,

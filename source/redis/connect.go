@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 
 	"github.com/keylift/keylift/source/redis/resp"
 )
@@ -47,13 +48,22 @@ func (s *session) begin(ctx context.Context) (err error) {
 		return err
 	}
 	defer context.AfterFunc(ctx, s.abort)()
-	if err := s.control.introduce(ctx, s.node.options); err != nil {
+	if err := s.control.introduce(ctx, s.node); err != nil {
 		return err
 	}
 	s.control.renew(s.node)
-	s.server, err = s.node.look(ctx, s)
-	return err
+	if s.server, err = s.node.look(ctx, s); err != nil {
+		return err
+	}
+	if s.node.sentinels != nil && s.server.role == "replica" {
+		return errDemoted
+	}
+	return nil
 }
+
+// errDemoted says that the sentinels named a primary that is none: a failover is
+// under way, or a sentinel does not know of it yet.
+var errDemoted = errors.New("the server is a replica now")
 
 // open makes the connection for values, with up to depth pipelines in flight, and
 // checks that it leads to the same process as the first.
@@ -62,7 +72,7 @@ func (s *session) open(ctx context.Context, depth int) (err error) {
 		return err
 	}
 	defer context.AfterFunc(ctx, s.abort)()
-	if err := s.values.introduce(ctx, s.node.options); err != nil {
+	if err := s.values.introduce(ctx, s.node); err != nil {
 		return err
 	}
 	s.values.renew(s.node)
@@ -83,18 +93,21 @@ func (s *session) open(ctx context.Context, depth int) (err error) {
 
 // introduce logs in, chooses the database, names the connection and has it leave no
 // trace in what the server knows of its keys' use.
-func (c *conn) introduce(ctx context.Context, o *Options) error {
-	return o.logIn(ctx, func(with Credentials) error {
+func (c *conn) introduce(ctx context.Context, n *node) error {
+	return n.options.logIn(ctx, func(with Credentials) error {
 		c.login = with
-		return c.greet(ctx, o)
+		return c.greet(ctx, n)
 	})
 }
 
-func (c *conn) greet(ctx context.Context, o *Options) error {
-	p := newPipeline()
+func (c *conn) greet(ctx context.Context, n *node) error {
+	p, o := newPipeline(), n.options
 	p.addAuth(c.login)
 	if !o.manyDatabases() && o.Databases[0] != 0 {
 		p.add("SELECT", itoa(o.Databases[0]))
+	}
+	if n.readOnly {
+		p.add("READONLY")
 	}
 	needed := p.commands
 	p.add("CLIENT", "SETNAME", clientName)

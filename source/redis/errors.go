@@ -61,6 +61,9 @@ func (n *node) outage(err error) error {
 // connectError puts an error of connecting into the terms of the contract: what
 // only the user can mend is a *source.AccessError.
 func (n *node) connectError(err error) error {
+	if n.sentinels != nil {
+		n.sentinels.doubt()
+	}
 	if answer, ok := asReply(err); ok {
 		if unavailable(answer) && !strings.HasPrefix(answer.Error(), "NOAUTH") {
 			return n.outage(err)
@@ -98,7 +101,15 @@ func (n *node) connectError(err error) error {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return n.access("no answer within the timeout; check host and port, and the firewalls between")
 	}
+	if n.sentinels != nil {
+		return n.outage(fmt.Errorf("%w (the sentinels name it as the primary of %q)", cleared(err), n.sentinels.name))
+	}
 	return n.outage(err)
+}
+
+// isPlain reports whether TLS failed because the server speaks none.
+func isPlain(err error) bool {
+	return errors.Is(err, errPlain) || errors.As(err, new(tls.RecordHeaderError))
 }
 
 // tlsHint returns what to do about a failure of TLS; empty if err is none.
@@ -111,7 +122,7 @@ func tlsHint(err error) string {
 		return "set tls_ca to the certificate of the authority that signed it"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "renew the server's certificate, or set this machine's clock"
-	case errors.As(err, new(tls.RecordHeaderError)):
+	case isPlain(err):
 		return "the server does not speak TLS at this port: use its TLS port, or set ssl to false"
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return "check the server's certificate"

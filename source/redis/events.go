@@ -68,7 +68,7 @@ func (s *Source) subscribe(ctx context.Context, n *node, runID string) (*events,
 func (e *events) begin(ctx context.Context, n *node, runID string) error {
 	s := e.source
 	defer context.AfterFunc(ctx, e.conn.abort)()
-	if err := e.conn.introduce(ctx, n.options); err != nil {
+	if err := e.conn.introduce(ctx, n); err != nil {
 		return n.connectError(err)
 	}
 	p := newPipeline()

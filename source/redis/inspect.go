@@ -17,15 +17,20 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer ss.close()
 	ss.node.reached = true
 	if ss.server.cluster {
+		ss.close()
 		return s.inspectCluster(ctx)
 	}
+	if ss, err = s.standIn(ctx, ss); err != nil {
+		return nil, err
+	}
+	defer ss.close()
 	i, ready, err := s.inspectServer(ctx, ss)
 	if err != nil || !ready {
 		return i.report, err
 	}
+	i.whom(ss.node, s.options.ReadReplica)
 	s.inspectTables(i)
 	report := i.report
 	c, err := s.choose(ctx, row.Position{})
@@ -191,6 +196,19 @@ func (i *inspection) condition(ctx context.Context, ss *session) {
 	}
 	if ss.setting(ctx, "rdbcompression") == "yes" && i.server.can.dump {
 		i.ok("advice rdbcompression", "the server compresses what it dumps, about a third of its work in a sync; CONFIG SET rdbcompression no spares it, and makes its RDB files larger")
+	}
+}
+
+// whom tells who is read, where a replica was asked for.
+func (i *inspection) whom(n *node, wanted bool) {
+	switch {
+	case !wanted:
+	case n.instead != "":
+		i.add("read_from", source.Warn, "no replica can be read, so the primary is: "+n.instead)
+	case n.origin != nil:
+		i.ok("read_from", "the replica "+n.address+" is read in place of its primary "+n.origin.primary.address)
+	default:
+		i.ok("read_from", "the server is a replica itself")
 	}
 }
 

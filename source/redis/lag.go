@@ -42,8 +42,12 @@ func (s *Source) Lag(ctx context.Context, at row.Position) (int64, error) {
 	if err := json.Unmarshal([]byte(at.Token), &p); err != nil || p.Mode != modeReplica {
 		return source.NoLag, nil
 	}
-	n := s.node // a reader may be using it
-	n.reached = true
+	found, err := s.primary(ctx)
+	if err != nil {
+		return 0, err
+	}
+	// A reader may be using the one that was found.
+	n := node{options: found.options, network: found.network, address: found.address, reached: true, sentinels: found.sentinels}
 	ss, err := n.connect(ctx)
 	if err != nil {
 		return 0, err

@@ -36,7 +36,11 @@ func (s *Source) choose(ctx context.Context, from row.Position) (choice, error) 
 	if !o.Follow {
 		c.reason = "the server permits PSYNC, and the last run read that way"
 	}
-	err := s.tryReplica(ctx, &s.node)
+	n, err := s.pick(ctx)
+	if err != nil {
+		return c, err
+	}
+	err = s.tryReplica(ctx, n)
 	if access, denied := errors.AsType[*source.AccessError](err); denied && access.Refused {
 		c = choice{modeScan, fmt.Sprintf("keylift may not join as a replica: %v", access.Err)}
 	} else if err != nil {

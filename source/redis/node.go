@@ -15,6 +15,11 @@ type node struct {
 	options          *Options
 	network, address string // as in Options
 	reached          bool   // it has answered before: an outage now will pass
+
+	sentinels *sentinels // that named it as the primary; nil: it was configured
+	origin    *origin    // of a replica that is read in place of its primary; nil: it is none
+	readOnly  bool       // it is a replica in a cluster, which must be told that it is read
+	instead   string     // why it is read in place of a replica; empty: it is not
 }
 
 func (n *node) tls() *tls.Config {
@@ -47,9 +52,6 @@ func (n *node) look(ctx context.Context, ss *session) (server, error) {
 	if err := s.measure(ctx, ss); err != nil {
 		return s, err
 	}
-	if err := n.selectAll(ctx, ss); err != nil {
-		return s, err
-	}
 	text, err := ss.one(ctx, "INFO")
 	if _, refused := asReply(err); err != nil && !refused {
 		return s, err
@@ -67,6 +69,12 @@ func (n *node) look(ctx context.Context, ss *session) (server, error) {
 	}
 	if s.info["role"] == "slave" {
 		s.role = "replica"
+	}
+	if s.isSentinel() {
+		return s, nil
+	}
+	if err := n.selectAll(ctx, ss); err != nil {
+		return s, err
 	}
 	if s.cluster = s.info["cluster_enabled"] == "1"; s.info == nil {
 		if s.cluster, err = ss.clustered(ctx); err != nil {
@@ -155,6 +163,11 @@ func keyspace(info map[string]string) map[int]int64 {
 	return keys
 }
 
+// isSentinel reports whether the server is a sentinel, which holds no keys.
+func (s *server) isSentinel() bool {
+	return s.info["redis_mode"] == "sentinel" || s.info["server_mode"] == "sentinel"
+}
+
 // major returns the major version of the Redis whose commands the server has.
 func (s *server) major() int {
 	major, _, _ := strings.Cut(s.info["redis_version"], ".")
@@ -169,6 +182,9 @@ func (s *server) major() int {
 func (n *node) scannable(s *server) error {
 	if s.loading() {
 		return n.outage(errLoading)
+	}
+	if s.isSentinel() {
+		return n.refuse("this is a sentinel, which holds no keys: give its address in sentinel_addresses and the name of the primary in sentinel_name, in place of host")
 	}
 	switch {
 	case n.options.AllDatabases && !s.counted():

@@ -33,7 +33,11 @@ type notifiedReader struct {
 
 // openNotified starts to follow behind from.
 func (s *Source) openNotified(ctx context.Context, from row.Position) (source.Reader, error) {
-	ss, err := s.connect(ctx, &s.node)
+	n, err := s.pick(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ss, err := s.connect(ctx, n)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	// the server did not accept just now, zero if nothing. Goroutines call it at once.
 	Credentials func(ctx context.Context, refused Credentials) (Credentials, error)
 
+	Sentinel    Sentinel // names the server in place of Network and Address; without a Name, none does
+	ReadReplica bool     // read a replica of the server, if there is one that can be read
+
 	Databases    []int // default: 0 alone
 	AllDatabases bool  // every database that holds keys when a snapshot starts; Databases is not used
 
@@ -102,7 +105,7 @@ const (
 )
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Address == "" {
+	if o.Address == "" && o.Sentinel.Name == "" {
 		return o, errors.New("no address to read from; set host and port, or url")
 	}
 	o.Network = cmp.Or(o.Network, "tcp")

@@ -13,6 +13,7 @@ type position struct {
 	Version   int    `json:"v"`
 	Mode      string `json:"mode,omitempty"`   // empty: scan
 	RunID     string `json:"run_id,omitempty"` // of the server process; empty: unknown
+	Origin    string `json:"origin,omitempty"` // of a replica that is read in place of its primary
 	Filter    string `json:"filter"`           // fingerprint of the settings
 	Databases []int  `json:"databases"`        // of this snapshot, ascending
 	Database  int    `json:"database"`         // being read
@@ -45,8 +46,9 @@ func parsePosition(token string) (position, error) {
 }
 
 // check reports, as a *source.PositionLostError, that p is no place in the
-// server process runID under the settings that filter identifies.
-func (p position) check(runID, filter string) error {
+// server process runID, or in what it copied from origin, under the settings that
+// filter identifies.
+func (p position) check(runID, origin, filter string) error {
 	switch {
 	case p.Filter != filter:
 		return &source.PositionLostError{Reason: "the settings of what is read have changed"}
@@ -54,6 +56,8 @@ func (p position) check(runID, filter string) error {
 		return &source.PositionLostError{Reason: "the server does not tell its run id, so a cursor cannot be trusted"}
 	case p.RunID != runID:
 		return &source.PositionLostError{Reason: restarted(p.RunID, runID)}
+	case p.Origin != origin:
+		return &source.PositionLostError{Reason: anotherOrigin(p.Origin, origin)}
 	}
 	return nil
 }

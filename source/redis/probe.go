@@ -20,7 +20,7 @@ func (s *session) openProbe(ctx context.Context) (err error) {
 		return err
 	}
 	defer context.AfterFunc(ctx, s.abort)()
-	if err := s.probe.introduce(ctx, s.node.options); err != nil {
+	if err := s.probe.introduce(ctx, s.node); err != nil {
 		return err
 	}
 	s.probe.renew(s.node)

@@ -142,7 +142,7 @@ func (r *reader) begin(ctx context.Context, producers ...func(context.Context) e
 
 // place decides where reading starts.
 func (r *reader) place(from row.Position) error {
-	o, sv := &r.source.options, &r.session.server
+	beginning := r.beginning()
 	if from.Token != "" {
 		p, err := parsePosition(from.Token)
 		if err != nil {
@@ -152,20 +152,23 @@ func (r *reader) place(from row.Position) error {
 			r.generation, r.start = from.Generation, p
 			r.marks.restore(p.Marks)
 			r.start.Marks = nil
-			return p.check(sv.runID, o.fingerprint())
+			return p.check(beginning.RunID, beginning.Origin, beginning.Filter)
 		}
-		if p.check(sv.runID, o.fingerprint()) == nil {
+		if p.check(beginning.RunID, p.Origin, beginning.Filter) == nil {
 			r.marks.restore(p.Marks)
 		}
 	}
-	r.generation, r.start = from.Generation+1, r.beginning()
+	r.generation, r.start = from.Generation+1, beginning
 	return nil
 }
 
 // beginning returns where a snapshot of the server starts.
 func (r *reader) beginning() position {
 	sv := &r.session.server
-	p := position{Version: positionVersion, RunID: sv.runID, Filter: r.source.options.fingerprint(), Databases: r.source.databases(sv)}
+	p := position{
+		Version: positionVersion, RunID: sv.runID, Origin: r.session.node.origin.String(),
+		Filter: r.source.options.fingerprint(), Databases: r.source.databases(sv),
+	}
 	if len(p.Databases) > 0 {
 		p.Database = p.Databases[0]
 	}
@@ -239,6 +242,9 @@ func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
 	}
 	r.current = nil
 	if b.Closes == row.Snapshot {
+		if err := r.session.same(ctx); err != nil {
+			return nil, err
+		}
 		r.marks.forgetUnmet()
 	}
 	b.After = r.marks.into(b.After)

@@ -59,7 +59,11 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		if l != nil {
 			_ = l.link.Close()
 		}
-		if l, err = s.begin(ctx, &s.node, p); err != nil {
+		n, err := s.pick(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if l, err = s.begin(ctx, n, p); err != nil {
 			return nil, err
 		}
 	}
@@ -155,6 +159,15 @@ func (s *Source) readSnapshot(l *linkStart, later *later) *snapshot.Reader {
 // offsetOf returns how far the server's history had come when it was looked at.
 func offsetOf(sv *server) int64 {
 	n, err := strconv.ParseInt(sv.info["master_repl_offset"], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// appliedOf returns how much of its primary's history a replica has applied.
+func appliedOf(info map[string]string) int64 {
+	n, err := strconv.ParseInt(info["slave_repl_offset"], 10, 64)
 	if err != nil {
 		return 0
 	}

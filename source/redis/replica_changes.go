@@ -255,6 +255,9 @@ func (c *changesReader) ask(ctx context.Context) error {
 		return nil
 	}
 	now, err := c.session.offset(ctx)
+	if err == nil {
+		err = c.whole(ctx)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -265,23 +268,51 @@ func (c *changesReader) ask(ctx context.Context) error {
 	return nil
 }
 
+// whole reports, as an error, that a replica which was read may have lost its data
+// meanwhile: before it receives all of it anew it drops its links.
+func (c *changesReader) whole(ctx context.Context) error {
+	if c.session.node.origin == nil {
+		return nil
+	}
+	select {
+	case <-c.reached:
+		if c.broken != nil {
+			return c.broken
+		}
+	default:
+	}
+	info, err := c.session.replication(ctx)
+	if err == nil && info["role"] == "slave" && info["master_link_status"] != "up" {
+		err = errNoPrimary
+	}
+	return err
+}
+
+var errNoPrimary = errors.New("the replica has lost its primary, and may be about to begin anew")
+
 // offset asks the server how far its history has come; anyOffset: it does not tell.
 func (s *session) offset(ctx context.Context) (int64, error) {
-	reply, err := s.one(ctx, "INFO", "replication")
+	info, err := s.replication(ctx)
 	if _, refused := asReply(err); refused {
 		return anyOffset, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	text, err := reply.Bytes()
-	if err != nil {
-		return 0, err
-	}
-	if at := offsetOf(&server{info: parseInfo(string(text))}); at > 0 {
+	if at := offsetOf(&server{info: info}); at > 0 {
 		return at, nil
 	}
 	return anyOffset, nil
+}
+
+// replication asks the server about its part in the replication.
+func (s *session) replication(ctx context.Context) (map[string]string, error) {
+	reply, err := s.one(ctx, "INFO", "replication")
+	if err != nil {
+		return nil, err
+	}
+	text, err := reply.Bytes()
+	return parseInfo(string(text)), err
 }
 
 // commands asks the server which commands it has and where their keys are.

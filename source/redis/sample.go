@@ -95,6 +95,8 @@ func (s *Source) sampled(ctx context.Context) ([]*session, error) {
 		if sessions, err = s.primaries(ctx); err != nil {
 			return nil, err
 		}
+	} else if sessions[0], err = s.standIn(ctx, ss); err != nil {
+		return nil, err
 	}
 	for _, ss := range sessions {
 		if err = ss.node.scannable(&ss.server); err != nil {

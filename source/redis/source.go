@@ -17,17 +17,19 @@ import (
 
 // A Source reads one server, or a cluster. It keeps no connection between its methods' calls.
 type Source struct {
-	options Options
-	filter  filter
-	node    node
-	plan    *table.Plan
-	expiry  time.Duration // tolerance of the plan
-	misfits *source.Notices
-	shapes  shapes
-	roster  roster     // of the cluster
-	blank   blank      // behind what was handed on last
-	chosen  *choice    // of Options.Auto, once the server was tried
-	waiting *linkStart // begun for a position that was lost, to be read from now
+	options   Options
+	filter    filter
+	node      node       // as configured; without an address where sentinels name it
+	sentinels *sentinels // nil: the node is configured
+	plan      *table.Plan
+	expiry    time.Duration // tolerance of the plan
+	misfits   *source.Notices
+	shapes    shapes
+	roster    roster // of the cluster
+	blank     blank  // behind what was handed on last
+	spared    spared
+	chosen    *choice    // of Options.Auto, once the server was tried
+	waiting   *linkStart // begun for a position that was lost, to be read from now
 }
 
 var _ source.Source = (*Source)(nil)
@@ -41,6 +43,7 @@ func Open(o Options) (*Source, error) {
 	s := &Source{options: o, filter: newFilter(&o), misfits: source.NewNotices(o.Logger, o.LogKeys)}
 	s.options.pacer = newPacer(&s.options)
 	s.node = node{options: &s.options, network: o.Network, address: o.Address}
+	s.sentinels = newSentinels(&s.options)
 	if err := s.planFor(0); err != nil {
 		return nil, err
 	}
@@ -68,11 +71,15 @@ func (s *Source) Tables(ctx context.Context) ([]*row.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer ss.close()
 	if !ss.server.cluster {
+		if ss, err = s.standIn(ctx, ss); err != nil {
+			return nil, err
+		}
+		defer ss.close()
 		err = s.ready(ss)
 		return s.plan.Tables(), err
 	}
+	ss.close()
 	sessions, err := s.primaries(ctx)
 	if err != nil {
 		return nil, err
@@ -153,6 +160,9 @@ func (s *Source) Open(ctx context.Context, from row.Position) (source.Reader, er
 	if ss.server.cluster {
 		ss.close()
 		return s.openCluster(ctx, from)
+	}
+	if ss, err = s.standIn(ctx, ss); err != nil {
+		return nil, err
 	}
 	if err := s.ready(ss); err != nil {
 		ss.close()
