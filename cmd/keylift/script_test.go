@@ -24,6 +24,7 @@ type scene struct {
 	tb      testing.TB
 	server  *testserver.Server
 	cluster *testserver.Cluster // nil: it is a server alone
+	group   *testserver.Group   // nil: no sentinels watch it
 	client  rueidis.Client
 }
 
@@ -40,6 +41,8 @@ func setUp(env *testscript.Env) error {
 //
 //	redis start [password=PASSWORD] [acl=USER]… [tls=yes] [SERVER ARGUMENT]…
 //	redis cluster             starts three primaries; the server is the first
+//	redis sentinel            starts a primary, a replica and sentinels; sets SENTINELS
+//	redis failover            has the sentinels promote the replica; the server is that
 //	redis move FIRST LAST     moves slots to the last primary
 //	redis kill | restart
 //	redis do COMMAND          prints the reply
@@ -50,7 +53,7 @@ func setUp(env *testscript.Env) error {
 // the like.
 func redisCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: redis start|cluster|move|kill|restart|do|fill|wait")
+		ts.Fatalf("usage: redis start|cluster|sentinel|failover|move|kill|restart|do|fill|wait")
 	}
 	s := ts.Value(sceneKey{}).(*scene)
 	switch args[0] {
@@ -60,6 +63,13 @@ func redisCommand(ts *testscript.TestScript, neg bool, args []string) {
 		s.cluster = testserver.RedisCluster(s.tb, testserver.ClusterOptions{})
 		s.server = s.cluster.Nodes()[0].Server
 		s.connect(ts, rueidis.ClientOption{})
+	case "sentinel":
+		s.watch(ts)
+	case "failover":
+		var err error
+		s.server, err = s.group.FailOver(s.tb.Context())
+		ts.Check(err)
+		s.connect(ts, rueidis.ClientOption{ForceSingleClient: true})
 	case "move":
 		s.move(ts, args[1], args[2])
 	case "kill":
@@ -114,6 +124,17 @@ func (s *scene) connect(ts *testscript.TestScript, o rueidis.ClientOption) {
 	s.client, err = rueidis.NewClient(o)
 	ts.Check(err)
 	ts.Defer(s.client.Close)
+}
+
+func (s *scene) watch(ts *testscript.TestScript) {
+	s.group = testserver.RedisSentinel(s.tb, testserver.SentinelOptions{Name: "game"})
+	var addresses []string
+	for _, sentinel := range s.group.Sentinels() {
+		addresses = append(addresses, sentinel.Address())
+	}
+	ts.Setenv("SENTINELS", strings.Join(addresses, ","))
+	s.server = s.group.Servers()[0]
+	s.connect(ts, rueidis.ClientOption{ForceSingleClient: true})
 }
 
 func (s *scene) move(ts *testscript.TestScript, from, to string) {

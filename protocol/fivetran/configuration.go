@@ -22,7 +22,7 @@ func configuration(filled map[string]string) (*config.Config, error) {
 		value := filled[key]
 		f := fieldOf(key)
 		switch {
-		case value == "":
+		case value == "", key == "port" && filled["sentinel_name"] != "": // the form fills in a port
 		case f == nil:
 			wrong = append(wrong, "the form has no field "+strconv.Quote(key)+": remove it from the configuration")
 		case f.underTLS && !encrypted:

@@ -9,7 +9,6 @@ import (
 type field struct {
 	name, label, help string
 	placeholder       string
-	required          bool
 	secret            bool
 	toggle            bool
 	upload            bool
@@ -24,8 +23,8 @@ type choice struct{ value, label, help string }
 // users seldom touch comes last.
 var fields = []field{
 	{
-		name: "host", label: "Host", required: true, placeholder: "redis.example.com",
-		help: "Name or IP address of the Redis or Valkey server. A replica will do, and spares the primary.",
+		name: "host", label: "Host", placeholder: "redis.example.com",
+		help: "Name or IP address of the Redis or Valkey server. A replica will do, and spares the primary. Leave it empty only where sentinels name the server.",
 	},
 	{name: "port", label: "Port", help: "Port of the server."},
 	{
@@ -73,6 +72,26 @@ var fields = []field{
 	{
 		name: "allow_empty", label: "Accept an empty server", toggle: true,
 		help: "Delete all rows where a sync finds no key to read. Otherwise such a sync stops, for most often it met the wrong server, or one that was emptied by mistake.",
+	},
+	{
+		name: "read_from", label: "Read from",
+		help: "Whether a replica spares the primary.",
+		choices: []choice{
+			{"primary", "Primary", "The server itself is read."},
+			{"replica", "Replica", "A replica is read once it holds what the primary held when the sync began. Where none can be read, the primary is."},
+		},
+	},
+	{name: "sentinel_name", label: "Sentinel: name", placeholder: "mymaster", help: "In place of the host: the name that sentinels monitor the primary by."},
+	{name: "sentinel_addresses", label: "Sentinel: addresses", placeholder: "sentinel-1:26379, sentinel-2:26379", help: "Addresses of the sentinels, with commas. They tell where the primary is, which must be reachable there."},
+	{name: "sentinel_username", label: "Sentinel: user name", help: "ACL user of the sentinels. Leave it empty for their default user."},
+	{name: "sentinel_password", label: "Sentinel: password", secret: true, help: "Password of the sentinels. Leave it empty where they ask for none."},
+	{
+		name: "sentinel_tls", label: "Sentinel: TLS",
+		help: "Whether the sentinels are asked by TLS. Leave it empty where they are as the server is.",
+		choices: []choice{
+			{"true", "By TLS", "Also where the server is reached without."},
+			{"false", "Without TLS", "Also where the server is reached by TLS."},
+		},
 	},
 	{name: "batch_size", label: "Batch size", help: "Keys asked for in one round trip, from 1 to 100000. More is faster, and holds up the server's other clients for longer."},
 	{name: "big_key_bytes", label: "Big keys", help: "A collection larger than this is read in chunks, so that the server never stalls on it. Such as 16MiB."},
@@ -129,7 +148,7 @@ func form() *sdk.ConfigurationFormResponse {
 
 // proto returns the field as the form has it.
 func (f *field) proto(def string) *sdk.FormField {
-	made := &sdk.FormField{Name: f.name, Label: f.label, Required: &f.required, Description: &f.help}
+	made := &sdk.FormField{Name: f.name, Label: f.label, Description: &f.help}
 	if f.placeholder != "" {
 		made.Placeholder = &f.placeholder
 	}

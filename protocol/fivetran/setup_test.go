@@ -30,8 +30,8 @@ func TestConfigurationForm(t *testing.T) {
 		if !ok || f.Label == "" || f.GetDescription() == "" || f.Type == nil {
 			t.Errorf("field %v", f)
 		}
-		if f.GetRequired() != (f.Name == "host") {
-			t.Errorf("%s: required is %t", f.Name, f.GetRequired())
+		if f.GetRequired() {
+			t.Errorf("%s is required, though sentinels may name the host", f.Name)
 		}
 		if f.GetDefaultValue() != s.Default {
 			t.Errorf("%s: default %q, the setting has %q", f.Name, f.GetDefaultValue(), s.Default)
@@ -56,7 +56,7 @@ func TestConfigurationForm(t *testing.T) {
 		names = append(names, ")")
 	}
 	want := "host port username password database ssl tls( tls_ca tls_cert tls_key tls_server_name ) key_pattern exclude_pattern types table_name mode tables unmatched " +
-		"allow_empty batch_size big_key_bytes max_value_bytes retry_for connect_timeout read_timeout"
+		"allow_empty read_from sentinel_name sentinel_addresses sentinel_username sentinel_password sentinel_tls batch_size big_key_bytes max_value_bytes retry_for connect_timeout read_timeout"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("fields\n%s, want\n%s", got, want)
 	}
@@ -72,7 +72,7 @@ func TestConfigurationForm(t *testing.T) {
 			choices = append(choices, c.Value)
 		}
 	}
-	if got := strings.Join(choices, " "); got != "auto scan replica table skip" {
+	if got := strings.Join(choices, " "); got != "auto scan replica table skip primary replica true false" {
 		t.Errorf("choices %s", got)
 	}
 	if !form.TableSelectionSupported || form.SchemaSelectionSupported {
