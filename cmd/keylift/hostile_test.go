@@ -17,6 +17,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/keylift/keylift/internal/testserver"
+	"github.com/keylift/keylift/internal/torture"
 )
 
 // hostile are names, and values, that mean something to what they pass through.
@@ -207,7 +208,7 @@ func (l *hostileLane) checkWild(file string) {
 		cells = append(cells, `SELECT key, "`+strings.ReplaceAll(c, `"`, `""`)+`" AS cell FROM wild_history WHERE is_current`)
 	}
 	for _, name := range hostile {
-		key, cell := asText("wild:"+name), asText(name)
+		key, cell := torture.Text("wild:"+name), torture.Text(name)
 		var n int
 		query := "SELECT count(*) FROM (" + strings.Join(cells, " UNION ALL ") + ") WHERE key = ? AND cell = ?"
 		if err := db.QueryRowContext(l.t.Context(), query, key, cell).Scan(&n); err != nil || n != 1 {

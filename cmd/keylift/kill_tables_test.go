@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/keylift/keylift/internal/torture"
 )
 
 // killTables are the tables of the lane that is killed with several of them: some
@@ -109,12 +111,12 @@ func keysOfTables(t *testing.T, file string) map[place]heldFact {
 		})
 		var parts []string
 		for _, e := range all {
-			name := quoted(fromText(t, e.name))
+			name := torture.Quoted(fromText(t, e.name))
 			switch h.kind {
 			case "zset":
 				parts = append(parts, "["+name+","+scoreText(e.number)+"]")
 			case "hash":
-				parts = append(parts, name+":"+quoted(fromText(t, e.text)))
+				parts = append(parts, name+":"+torture.Quoted(fromText(t, e.text)))
 			case "stream":
 				parts = append(parts, "["+name+","+e.text+"]")
 			default:

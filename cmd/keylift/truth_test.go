@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -14,9 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/redis/rueidis"
+
+	"github.com/keylift/keylift/internal/torture"
 )
 
 // A fact is what the server itself says of a key, or the warehouse of a row.
@@ -71,7 +69,7 @@ func ask(ctx context.Context, client rueidis.Client, database int, facts map[pla
 				return fmt.Errorf("key %q: %w", key, err)
 			}
 			if f.expires != -2 {
-				facts[place{database, asText(key)}] = f
+				facts[place{database, torture.Text(key)}] = f
 			}
 		}
 	}
@@ -110,7 +108,7 @@ func typedFact(kind string, replies []rueidis.RedisResult) (fact, error) {
 	switch kind {
 	case "string":
 		text, err := replies[0].ToString()
-		f.value = asText(text)
+		f.value = torture.Text(text)
 		return f, err
 	case "hash":
 		fields, err := replies[0].AsStrMap()
@@ -123,7 +121,7 @@ func typedFact(kind string, replies []rueidis.RedisResult) (fact, error) {
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			value = append(value, quoted(name)+":"+quoted(fields[name]))
+			value = append(value, torture.Quoted(name)+":"+torture.Quoted(fields[name]))
 		}
 		separators = "{}"
 	case "list", "set":
@@ -135,7 +133,7 @@ func typedFact(kind string, replies []rueidis.RedisResult) (fact, error) {
 			slices.Sort(elements)
 		}
 		for _, e := range elements {
-			value = append(value, quoted(e))
+			value = append(value, torture.Quoted(e))
 		}
 	case "zset":
 		members, err := replies[0].AsZScores()
@@ -146,7 +144,7 @@ func typedFact(kind string, replies []rueidis.RedisResult) (fact, error) {
 			return cmp.Or(cmp.Compare(a.Score, b.Score), strings.Compare(a.Member, b.Member))
 		})
 		for _, m := range members {
-			value = append(value, "["+quoted(m.Member)+","+scoreText(m.Score)+"]")
+			value = append(value, "["+torture.Quoted(m.Member)+","+scoreText(m.Score)+"]")
 		}
 	case "stream":
 		entries, err := replies[0].AsXRangeSlices()
@@ -156,31 +154,13 @@ func typedFact(kind string, replies []rueidis.RedisResult) (fact, error) {
 		for _, e := range entries {
 			var fields []string
 			for _, fv := range e.FieldValues {
-				fields = append(fields, quoted(fv.Field)+":"+quoted(fv.Value))
+				fields = append(fields, torture.Quoted(fv.Field)+":"+torture.Quoted(fv.Value))
 			}
 			value = append(value, `["`+e.ID+`",{`+strings.Join(fields, ",")+"}]")
 		}
 	}
 	f.value = separators[:1] + strings.Join(value, ",") + separators[1:]
 	return f, nil
-}
-
-// asText is the documented form of a byte string.
-func asText(s string) string {
-	if utf8.ValidString(s) && !strings.ContainsRune(s, 0) && !strings.HasPrefix(s, "base64:") {
-		return s
-	}
-	return "base64:" + base64.StdEncoding.EncodeToString([]byte(s))
-}
-
-func quoted(s string) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(asText(s)); err != nil {
-		panic(err) // texts always marshal
-	}
-	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func scoreText(f float64) string {

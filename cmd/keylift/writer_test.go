@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"github.com/keylift/keylift/internal/torture"
 )
 
 // A writer changes keys of a server at random.
@@ -111,7 +113,7 @@ func (w *writer) change(ctx context.Context, n int) error {
 
 func (w *writer) touch(database, i int) (key string) {
 	key = name(i)
-	w.touched[place{database, asText(key)}] = true
+	w.touched[place{database, torture.Text(key)}] = true
 	return key
 }
 

@@ -12,20 +12,20 @@ import (
 	"unicode/utf8"
 )
 
-// text is the documented form of a byte string.
-func text(s string) string {
+// Text is the documented form of a byte string.
+func Text(s string) string {
 	if utf8.ValidString(s) && !strings.ContainsRune(s, 0) && !strings.HasPrefix(s, "base64:") {
 		return s
 	}
 	return "base64:" + base64.StdEncoding.EncodeToString([]byte(s))
 }
 
-// quoted is the documented form in JSON.
-func quoted(s string) string {
+// Quoted is the documented form in JSON.
+func Quoted(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(text(s)); err != nil {
+	if err := e.Encode(Text(s)); err != nil {
 		panic(err) // texts always marshal
 	}
 	return strings.TrimSuffix(b.String(), "\n")
@@ -82,18 +82,18 @@ func (v *Value) json() string {
 	for _, e := range v.Elements {
 		switch v.Kind {
 		case "hash":
-			parts = append(parts, quoted(e.Name)+":"+quoted(e.Text))
+			parts = append(parts, Quoted(e.Name)+":"+Quoted(e.Text))
 		case "zset":
-			parts = append(parts, "["+quoted(e.Name)+","+number(e.Score)+"]")
+			parts = append(parts, "["+Quoted(e.Name)+","+number(e.Score)+"]")
 		case "stream":
-			parts = append(parts, "["+quoted(e.Name)+","+e.fields()+"]")
+			parts = append(parts, "["+Quoted(e.Name)+","+e.fields()+"]")
 		default:
-			parts = append(parts, quoted(e.Name))
+			parts = append(parts, Quoted(e.Name))
 		}
 	}
 	switch v.Kind {
 	case "string":
-		return text(v.Text)
+		return Text(v.Text)
 	case "hash":
 		return "{" + strings.Join(parts, ",") + "}"
 	}
@@ -105,8 +105,8 @@ func (e *Element) fields() string {
 	var members, pairs []string
 	met := map[string]bool{}
 	for _, f := range e.Fields {
-		members = append(members, quoted(f.Field)+":"+quoted(f.Value))
-		pairs = append(pairs, "["+quoted(f.Field)+","+quoted(f.Value)+"]")
+		members = append(members, Quoted(f.Field)+":"+Quoted(f.Value))
+		pairs = append(pairs, "["+Quoted(f.Field)+","+Quoted(f.Value)+"]")
 		met[f.Field] = true
 	}
 	if len(met) < len(e.Fields) {
@@ -177,7 +177,7 @@ func rowsOf(t *Table, databases bool) kindOfRows {
 
 // owner returns what the columns hold that name the Redis key.
 func (k *kindOfRows) owner(p Place) []string {
-	return []string{strconv.Itoa(p.Database), text(p.Key)}[2-k.owners:]
+	return []string{strconv.Itoa(p.Database), Text(p.Key)}[2-k.owners:]
 }
 
 // rows returns the rows that a key makes in a table, each with the columns of its kind.
@@ -190,7 +190,7 @@ func (v *Value) rows(t *Table, k *kindOfRows, p Place) (rows [][]string) {
 				number, _ := strconv.ParseInt(n, 10, 64) // takes has parsed it
 				n = strconv.FormatInt(number, 10)
 			} else {
-				n = text(n)
+				n = Text(n)
 			}
 			cells = append(cells, n)
 		}
@@ -205,13 +205,13 @@ func (v *Value) rows(t *Table, k *kindOfRows, p Place) (rows [][]string) {
 		for i, e := range v.Elements {
 			switch v.Kind {
 			case "hash":
-				row(text(e.Name), text(e.Text))
+				row(Text(e.Name), Text(e.Text))
 			case "list":
-				row(strconv.Itoa(i), text(e.Name))
+				row(strconv.Itoa(i), Text(e.Name))
 			case "set":
-				row(text(e.Name))
+				row(Text(e.Name))
 			case "zset":
-				row(text(e.Name), number(e.Score))
+				row(Text(e.Name), number(e.Score))
 			case "stream":
 				ms, _, _ := strings.Cut(e.Name, "-")
 				row(e.Name, ms+"000", e.fields())
@@ -236,7 +236,7 @@ func (v *Value) columns(columns []Column) []string {
 				continue
 			}
 		}
-		extra = append(extra, quoted(e.Name)+":"+quoted(e.Text))
+		extra = append(extra, Quoted(e.Name)+":"+Quoted(e.Text))
 	}
 	if len(extra) == 0 {
 		return append(cells, null)
@@ -258,5 +258,5 @@ func (c Column) cell(s string) (string, bool) {
 		at := time.Unix(n, 0)
 		return strconv.FormatInt(at.UnixMicro(), 10), err == nil && n >= -62_135_596_800 && n <= lastMillisecond/1000
 	}
-	return text(s), true
+	return Text(s), true
 }

@@ -50,38 +50,6 @@ func fillLong(tb testing.TB, c rueidis.Client, n int) map[string]string {
 	return want
 }
 
-// readBreaking reads to the end, and runs f behind the first batch.
-func readBreaking(tb testing.TB, s *Source, from row.Position, f func()) (got reading, err error) {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), long)
-	defer cancel()
-	r, err := s.Open(ctx, from)
-	if err != nil {
-		return got, err
-	}
-	defer r.Close()
-	got.rows = map[string]aRow{}
-	for {
-		b, err := r.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return got, nil
-		}
-		if err != nil {
-			return got, err
-		}
-		got.total += b.Len()
-		got.last = b
-		if b.Closes != row.None {
-			got.commits = append(got.commits, b.After)
-		}
-		rowsOf(tb, b, got.rows)
-		if f != nil {
-			f()
-			f = nil
-		}
-	}
-}
-
 // readCommits reads a snapshot up to its n-th place to resume from, or to its end.
 func readCommits(tb testing.TB, s *Source, n int, rows map[string]aRow) (at row.Position) {
 	tb.Helper()
@@ -336,7 +304,7 @@ func TestCluster_Next_failover(t *testing.T) {
 			at = got.commits[len(got.commits)-1]
 		}
 		var more reading
-		more, err = readBreaking(t, src, at, nil)
+		more, err = tryRead(t, src, at)
 		maps.Copy(rows, more.rows)
 		more.commits = append(got.commits, more.commits...)
 		got = more

@@ -163,6 +163,12 @@ func readAll(tb testing.TB, s *Source, from row.Position) reading {
 
 func tryRead(tb testing.TB, s *Source, from row.Position) (got reading, err error) {
 	tb.Helper()
+	return readBreaking(tb, s, from, func() {})
+}
+
+// readBreaking reads to the end, and runs f behind the first batch.
+func readBreaking(tb testing.TB, s *Source, from row.Position, f func()) (got reading, err error) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), long)
 	defer cancel()
 	r, err := s.Open(ctx, from)
@@ -186,6 +192,9 @@ func tryRead(tb testing.TB, s *Source, from row.Position) (got reading, err erro
 			got.commits = append(got.commits, b.After)
 		}
 		rowsOf(tb, b, got.rows)
+		if got.batches == 1 {
+			f()
+		}
 	}
 }
 
