@@ -1,5 +1,6 @@
-// Package faultproxy is a TCP proxy on loopback that delays, cuts, refuses and
-// swallows, so that tests and benchmarks can see what a bad network does.
+// Package faultproxy is a TCP proxy on loopback that delays, cuts, refuses,
+// swallows, corrupts and leaves connections half open, so that tests and benchmarks
+// can see what a bad network does.
 package faultproxy
 
 import (
@@ -26,10 +27,29 @@ type Proxy struct {
 	refusing   bool
 	swallowing bool
 	cutAfter   int64 // bytes from the server until all is cut; 0: never
-	conns      map[net.Conn]struct{}
+	corrupt    int64 // bytes from the server up to the one that is corrupted; 0: none is
+	mask       byte  // of the bits of it that are turned over
+	pairs      map[*pair]struct{}
 	cuts       int // how often all was cut: what was being connected then is not kept
 	closed     bool
 }
+
+// A pair is a connection of a client and the one that it is led on to.
+type pair struct {
+	client, server net.Conn
+	lost           [Server + 1]bool // by Half
+}
+
+// A Half is what a half-open connection has lost.
+type Half uint8
+
+// Answers is what the server sends, Requests what the client sends. With Server the
+// server's end is gone, as after a crash that nobody hears of.
+const (
+	Answers Half = iota
+	Requests
+	Server
+)
 
 // Start starts a proxy to an address of network "tcp" or "unix".
 func Start(network, target string) (*Proxy, error) {
@@ -37,7 +57,7 @@ func Start(network, target string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start a proxy: %w", err)
 	}
-	p := &Proxy{network: network, target: target, listener: l, conns: map[net.Conn]struct{}{}}
+	p := &Proxy{network: network, target: target, listener: l, pairs: map[*pair]struct{}{}}
 	p.wg.Go(p.accept)
 	return p, nil
 }
@@ -77,8 +97,37 @@ func (p *Proxy) CutAfter(n int64) {
 
 func (p *Proxy) cut() {
 	p.cuts++
-	for c := range p.conns {
-		_ = c.Close() // it may be closed already
+	for c := range p.pairs {
+		_ = c.client.Close() // it may be closed already
+		_ = c.server.Close()
+	}
+}
+
+// Corrupt turns over bits of one byte: of the n-th from now on, from 1, that comes
+// from the server. mask says which bits. Corrupted tells when it is done.
+func (p *Proxy) Corrupt(n int64, mask byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.corrupt, p.mask = n, mask
+}
+
+// Corrupted reports whether no byte is left to be corrupted.
+func (p *Proxy) Corrupted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.corrupt <= 0
+}
+
+// HalfOpen makes all connections lose a half, silently and for good: for their
+// clients they stay as they are. New ones are served.
+func (p *Proxy) HalfOpen(lost Half) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.pairs {
+		c.lost[lost] = true
+		if lost == Server {
+			_ = c.server.Close()
+		}
 	}
 }
 
@@ -140,35 +189,50 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	if !p.hold(cuts, client, server) {
+	c := &pair{client: client, server: server}
+	if !p.hold(cuts, c) {
 		return
 	}
-	defer p.release(client, server)
+	defer p.release(c)
 	var wg sync.WaitGroup
-	wg.Go(func() { p.forward(server, client, false) })
-	wg.Go(func() { p.forward(client, server, true) })
+	wg.Go(func() { p.forward(c, Requests) })
+	wg.Go(func() { p.forward(c, Answers) })
 	wg.Wait()
 }
 
-// hold keeps a pair of connections for the next cut, unless there has been one
-// since cuts was read.
-func (p *Proxy) hold(cuts int, conns ...net.Conn) bool {
+// hold keeps a pair for the next cut, unless there has been one since cuts was read.
+func (p *Proxy) hold(cuts int, c *pair) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.cuts != cuts {
 		return false
 	}
-	for _, c := range conns {
-		p.conns[c] = struct{}{}
-	}
+	p.pairs[c] = struct{}{}
 	return true
 }
 
-func (p *Proxy) release(conns ...net.Conn) {
+func (p *Proxy) release(c *pair) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range conns {
-		delete(p.conns, c)
+	delete(p.pairs, c)
+}
+
+// lost reports whether a pair has lost a half, for either reason.
+func (p *Proxy) lost(c *pair, half Half) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return c.lost[half] || c.lost[Server]
+}
+
+// end closes the end of a pair that a half leads to, unless that is lost: a half-open
+// connection does not tell that it has ended.
+func (p *Proxy) end(c *pair, half Half) {
+	switch {
+	case p.lost(c, half):
+	case half == Answers:
+		_ = c.client.Close() // it may be closed already
+	default:
+		_ = c.server.Close()
 	}
 }
 
@@ -178,9 +242,13 @@ type parcel struct {
 	due  time.Time
 }
 
-// forward copies from one connection to the other until either breaks. Reading
-// goes on while earlier parcels are still under way.
-func (p *Proxy) forward(to, from net.Conn, answers bool) {
+// forward copies requests or answers until either connection breaks. Reading goes on
+// while earlier parcels are still under way.
+func (p *Proxy) forward(c *pair, half Half) {
+	to, from, back := c.server, c.client, Answers
+	if half == Answers {
+		to, from, back = c.client, c.server, Requests
+	}
 	under := make(chan parcel, 1024)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -190,46 +258,56 @@ func (p *Proxy) forward(to, from net.Conn, answers bool) {
 				continue // nobody hears the rest: it is not waited for
 			}
 			time.Sleep(time.Until(x.due))
+			if p.lost(c, half) {
+				continue
+			}
 			if _, err = to.Write(x.data); err != nil {
-				_ = from.Close() // ends the reading
+				p.end(c, back) // ends the reading
 			}
 		}
-		_ = to.Close()
+		p.end(c, half)
 	})
 	defer wg.Wait()
 	defer close(under)
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		if delay, pass := p.treat(n, answers); pass && n > 0 {
+		if delay, pass := p.treat(buf[:n], half); pass && n > 0 {
 			under <- parcel{data: append([]byte(nil), buf[:n]...), due: time.Now().Add(delay)}
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
-				_ = to.Close()
+				p.end(c, half)
 			}
 			return
 		}
 	}
 }
 
-// treat decides what becomes of n bytes.
-func (p *Proxy) treat(n int, answers bool) (delay time.Duration, pass bool) {
+// treat decides what becomes of bytes.
+func (p *Proxy) treat(b []byte, half Half) (delay time.Duration, pass bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if answers && p.cutAfter > 0 {
-		if p.cutAfter -= int64(n); p.cutAfter <= 0 {
+	n := int64(len(b))
+	if half == Answers && p.corrupt > 0 {
+		if p.corrupt <= n {
+			b[p.corrupt-1] ^= p.mask
+		}
+		p.corrupt -= n
+	}
+	if half == Answers && p.cutAfter > 0 {
+		if p.cutAfter -= n; p.cutAfter <= 0 {
 			p.cutAfter = 0
 			p.cut()
 			return 0, false
 		}
 	}
 	delay = p.delay
-	if now := time.Now(); answers && p.rate > 0 {
+	if now := time.Now(); half == Answers && p.rate > 0 {
 		if p.busy.Before(now) {
 			p.busy = now
 		}
-		p.busy = p.busy.Add(time.Duration(int64(n) * int64(time.Second) / p.rate))
+		p.busy = p.busy.Add(time.Duration(n * int64(time.Second) / p.rate))
 		delay += p.busy.Sub(now)
 	}
 	return delay, !p.swallowing

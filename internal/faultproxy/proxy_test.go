@@ -154,3 +154,43 @@ func TestProxy_Redirect(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+func TestProxy_Corrupt(t *testing.T) {
+	p := echo(t)
+	c := dial(t, p)
+	p.Corrupt(8, 0x20)
+	if got, err := say(c, "hello"); got != "hello" || err != nil || p.Corrupted() {
+		t.Fatalf("got %q, %v too early", got, err)
+	}
+	for _, want := range []string{"weAther", "weather"} {
+		if got, err := say(c, "weather"); got != want || err != nil || !p.Corrupted() {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+}
+
+// TestProxy_HalfOpen: what is lost is silent, and the client's connection stays.
+func TestProxy_HalfOpen(t *testing.T) {
+	for half, name := range []string{"answers", "requests", "server"} {
+		t.Run(name, func(t *testing.T) {
+			p := echo(t)
+			c := dial(t, p)
+			if got, err := say(c, "hello"); got != "hello" || err != nil {
+				t.Fatalf("got %q, %v", got, err)
+			}
+			p.HalfOpen(Half(half))
+			for range 2 {
+				if got, err := sayWithin(c, "lost", 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("got %q, %v over a half-open connection", got, err)
+				}
+			}
+			if got, err := say(dial(t, p), "anew"); got != "anew" || err != nil {
+				t.Fatalf("got %q, %v over a new connection", got, err)
+			}
+			p.Cut()
+			if got, err := say(c, "cut"); err == nil {
+				t.Errorf("got %q over a cut connection", got)
+			}
+		})
+	}
+}
