@@ -36,6 +36,14 @@ func unavailable(e resp.Error) bool {
 	return hasPrefix(e, "LOADING", "BUSY ", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOAUTH", "ERR max number of clients")
 }
 
+// endsSession reports whether what kept a key from being read concerns all keys: the
+// server's condition, or a connection on which replies are not what was asked for.
+func endsSession(why error) bool {
+	answer, ok := asReply(why)
+	_, misplaced := errors.AsType[*resp.MisplacedError](why)
+	return ok && unavailable(answer) || misplaced
+}
+
 func hasPrefix(e resp.Error, prefixes ...string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(e.Error(), p) })
 }

@@ -16,31 +16,29 @@ const (
 // is left of it and two clocks.
 const expiryTolerance = time.Second
 
-// key makes a Key from a name and the server's answer about its expiry. Its TTL
-// is expiryGone if it has expired by now.
+// key makes a Key from a name and the server's answer about its expiry, given at now.
+// Its TTL is expiryGone if it has expired. That is for the server to say: clocks differ,
+// and are set.
 func (f *fetcher) key(name string, expiry int64, now time.Time) value.Key {
 	k := value.Key{
 		Database: f.page.database,
 		Name:     f.nameOf(name),
 		TTL:      expiryNone,
-		ReadAt:   now,
+		ReadAt:   f.r.session.server.clock(now),
 		Elements: -1,
 	}
-	if expiry == expiryNone {
+	switch {
+	case expiry == expiryNone:
 		return k
-	}
-	sv := &f.r.session.server
-	left := expiry // in ms
-	if sv.can.pexpiretime {
-		left = expiry - now.Add(sv.ahead).UnixMilli()
-		k.ExpiresAt = time.UnixMilli(expiry)
-	} else {
-		k.ExpiresAt = time.UnixMilli(now.Add(sv.ahead).UnixMilli() + expiry)
-	}
-	if expiry == expiryGone || left <= 0 {
+	case expiry == expiryGone:
 		k.TTL = expiryGone
 		return k
 	}
-	k.TTL = (left + 500) / 1000 // as TTL rounds
+	left := expiry // in ms
+	if f.r.session.server.can.pexpiretime {
+		left -= k.ReadAt.UnixMilli()
+	}
+	k.ExpiresAt = time.UnixMilli(k.ReadAt.UnixMilli() + left)
+	k.TTL = (max(left, 0) + 500) / 1000 // as TTL rounds
 	return k
 }

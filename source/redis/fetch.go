@@ -190,7 +190,7 @@ func (f *fetcher) another(j *job, why error) error {
 	if f.strayed(j, why) {
 		return nil
 	}
-	if refusal, ok := asReply(why); ok && unavailable(refusal) {
+	if endsSession(why) {
 		return why
 	}
 	if j.tries++; j.tries >= maxTries {
@@ -224,7 +224,7 @@ func (f *fetcher) setAside(j *job, why error) error {
 	if f.strayed(j, why) {
 		return nil
 	}
-	if refusal, ok := asReply(why); ok && unavailable(refusal) {
+	if endsSession(why) {
 		return why
 	}
 	f.shaper.Keep(value.Key{Database: f.page.database, Name: f.nameOf(j.name)})

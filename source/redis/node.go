@@ -42,7 +42,8 @@ type server struct {
 	info    map[string]string
 	cluster bool          // it is a node of a cluster
 	rtt     time.Duration // of an empty command
-	ahead   time.Duration // of the server's clock to ours
+	at      time.Time     // by the server's clock, when it was
+	asked   time.Time     // by ours
 	can     abilities
 }
 
@@ -104,7 +105,8 @@ func (n *node) selectAll(ctx context.Context, ss *session) error {
 
 // measure takes the round trip's time and the difference of the clocks.
 func (s *server) measure(ctx context.Context, ss *session) error {
-	s.rtt = time.Hour
+	s.rtt, s.asked = time.Hour, time.Now()
+	s.at = s.asked
 	for range 5 {
 		sent := time.Now()
 		// TIME may be refused; the refusal takes as long to arrive.
@@ -118,11 +120,15 @@ func (s *server) measure(ctx context.Context, ss *session) error {
 		}
 		s.rtt = took
 		if at, ok := parseTime(reply); err == nil && ok {
-			s.ahead = at.Sub(sent.Add(took / 2))
+			s.at, s.asked = at, sent.Add(took/2)
 		}
 	}
 	return nil
 }
+
+// clock returns what the server's clock shows when ours shows t: a clock that is set
+// meanwhile, here, changes nothing.
+func (s *server) clock(t time.Time) time.Time { return s.at.Add(t.Sub(s.asked)) }
 
 // loading reports whether the server is still reading its data from disk.
 func (s *server) loading() bool { return s.info["loading"] == "1" }

@@ -18,9 +18,18 @@ func parseTime(reply resp.Reply) (t time.Time, ok bool) {
 	if err != nil || parts.Len() != 2 {
 		return t, false
 	}
-	sec, errSec := parts.Next().Int()
-	micro, errMicro := parts.Next().Int()
+	sec, errSec := digits(parts.Next())
+	micro, errMicro := digits(parts.Next())
 	return time.Unix(sec, micro*1000), errSec == nil && errMicro == nil
+}
+
+// digits reads a number that is a string.
+func digits(reply resp.Reply) (int64, error) {
+	text, err := reply.Bytes()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(string(text), 10, 64)
 }
 
 // parseScore reads a score as the server writes it.

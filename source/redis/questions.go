@@ -2,7 +2,6 @@ package redis
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/keylift/keylift/source/redis/resp"
 	"github.com/keylift/keylift/value"
@@ -59,7 +58,15 @@ func (f *fetcher) addQuestions(most int) {
 
 // answered takes the answer to the question about j.
 func (f *fetcher) answered(j *job) error {
-	answer, err := f.pipe.next().Bytes()
+	reply := f.pipe.next()
+	var kind []byte
+	var n int64
+	var err error
+	if f.wantsType(j) {
+		kind, err = reply.Bytes()
+	} else {
+		n, err = reply.Int()
+	}
 	if errors.Is(err, resp.ErrNil) {
 		return nil // gone
 	}
@@ -71,16 +78,15 @@ func (f *fetcher) answered(j *job) error {
 		return err
 	}
 	if f.wantsType(j) {
-		return f.typeAnswered(j, string(answer), err)
+		return f.typeAnswered(j, string(kind), err)
 	}
 	if j.counted() {
-		return f.countAnswered(j, answer, refused)
+		f.countAnswered(j, n, refused)
+		return nil
 	}
 	j.sized = true
 	if !refused {
-		if err := f.sizeAnswered(j, answer); err != nil {
-			return err
-		}
+		f.sizeAnswered(j, n)
 	}
 	f.push(*j)
 	return nil
@@ -88,21 +94,12 @@ func (f *fetcher) answered(j *job) error {
 
 // countAnswered takes the number of elements of a key that was small by guess.
 // Where it is not, or of another type, its size is asked for.
-func (f *fetcher) countAnswered(j *job, answer []byte, refused bool) error {
-	few := false
-	if !refused {
-		n, err := strconv.Atoi(string(answer))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return nil // gone
-		}
-		few = n < fewElements
+func (f *fetcher) countAnswered(j *job, n int64, refused bool) {
+	if n == 0 && !refused {
+		return // gone
 	}
-	j.guess, j.sized = value.Unknown, few
+	j.guess, j.sized = value.Unknown, n < fewElements && !refused
 	f.push(*j)
-	return nil
 }
 
 func (f *fetcher) typeAnswered(j *job, answer string, refusal error) error {
@@ -119,8 +116,7 @@ func (f *fetcher) typeAnswered(j *job, answer string, refusal error) error {
 	return nil
 }
 
-func (f *fetcher) sizeAnswered(j *job, answer []byte) error {
-	n, err := strconv.ParseInt(string(answer), 10, 64)
+func (f *fetcher) sizeAnswered(j *job, n int64) {
 	switch {
 	case f.r.session.server.can.memoryUsage, kindOf(j.kind) == value.String:
 		j.size = n
@@ -129,5 +125,4 @@ func (f *fetcher) sizeAnswered(j *job, answer []byte) error {
 	default:
 		j.size = n * bytesOfElement
 	}
-	return err
 }

@@ -125,7 +125,7 @@ func (s *Source) begin(ctx context.Context, n *node, p replicaPosition) (*linkSt
 		_ = link.Close()
 		return nil, n.linkError(ctx, err)
 	}
-	return &linkStart{node: n, link: link, start: start, server: sv, at: time.Now().Add(sv.ahead)}, nil
+	return &linkStart{node: n, link: link, start: start, server: sv, at: sv.clock(time.Now())}, nil
 }
 
 func (n *node) linkOptions(with Credentials) replication.Options {

@@ -51,7 +51,7 @@ func (s *Source) newRereader(ss *session, generation int64) *rereader {
 // reread makes pages of changes, of which the last closes them. Only that one moves
 // on from at to after.
 func (r *rereader) reread(ctx context.Context, changes *replication.Changes, at, after row.Position) error {
-	e := newEdit(0, at)
+	e, now := newEdit(0, at), r.session.server.clock(time.Now())
 	for i := range changes.Databases {
 		d := &changes.Databases[i]
 		if len(e.page.keys)+len(e.known) > 0 && e.page.database != d.Database {
@@ -68,7 +68,8 @@ func (r *rereader) reread(ctx context.Context, changes *replication.Changes, at,
 				}
 				e = newEdit(d.Database, at)
 			}
-			if k.Outcome == replication.Reread {
+			// Whether a key has expired is for the server to say: clocks differ, and are set.
+			if k.Outcome == replication.Reread || k.ExpiresAt != 0 && k.ExpiresAt <= now.UnixMilli() {
 				e.page.keys = append(e.page.keys, k.Key)
 			} else {
 				e.known = append(e.known, k)
@@ -148,18 +149,18 @@ func (r *rereader) complete() error {
 			r.shaper.Delete(database, []byte(key))
 		}
 	}
-	now := time.Now()
+	now := r.session.server.clock(time.Now())
 	for i := range r.current.known {
 		k := &r.current.known[i]
 		r.marks.note(database, k.Key, table.Tail{})
-		left := k.ExpiresAt - now.Add(r.session.server.ahead).UnixMilli()
-		if k.Outcome == replication.Gone || k.ExpiresAt != 0 && left <= 0 || !r.source.filter.dataType(value.String.String()) {
+		if k.Outcome == replication.Gone || !r.source.filter.dataType(value.String.String()) {
 			r.shaper.Delete(database, []byte(k.Key))
 			continue
 		}
 		key := value.Key{Database: database, Name: []byte(k.Key), Type: value.String, TTL: expiryNone, ReadAt: now, Elements: len(k.Value)}
 		if k.ExpiresAt != 0 {
-			key.ExpiresAt, key.TTL = time.UnixMilli(k.ExpiresAt), (left+500)/1000 // as TTL rounds
+			key.ExpiresAt = time.UnixMilli(k.ExpiresAt)
+			key.TTL = (max(k.ExpiresAt-now.UnixMilli(), 0) + 500) / 1000 // as TTL rounds
 		}
 		if err := errors.Join(r.shaper.Begin(key), r.shaper.String(k.Value), r.shaper.End()); err != nil {
 			return err

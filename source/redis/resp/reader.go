@@ -121,11 +121,15 @@ func (r *Reader) reply(text []byte, start int) (_ []byte, end int, err error) {
 		if at-start+follows > r.limit {
 			// What is too long is read, for what comes after it, and not kept.
 			for dropped = true; at+follows > len(text); {
-				follows -= len(text) - at
-				text, at = text[:start], start
+				drop := min(len(text)-at, follows-lineEnd)
+				follows -= drop
+				text, at = append(text[:start], text[at+drop:]...), start
 				if text, err = r.more(text, 1); err != nil {
 					return text, at, err
 				}
+			}
+			if !ended(text[at : at+follows]) {
+				return text, at, protocolError(text[at:])
 			}
 			text = append(text[:start], text[at+follows:]...)
 			at = start
@@ -136,6 +140,9 @@ func (r *Reader) reply(text []byte, start int) (_ []byte, end int, err error) {
 				return text, at, err
 			}
 		}
+		if !ended(text[at : at+follows]) {
+			return text, at, protocolError(text[at:])
+		}
 		at += follows
 	}
 	if dropped {
@@ -143,6 +150,16 @@ func (r *Reader) reply(text []byte, start int) (_ []byte, end int, err error) {
 		at = start + len(tooLong)
 	}
 	return text, at, nil
+}
+
+// lineEnd is the length of what ends lines and strings.
+const lineEnd = len("\r\n")
+
+// ended reports whether what follows a first line, if anything does, ends as a string
+// does: otherwise its length is a lie, and so would be all that comes after it.
+func ended(follows []byte) bool {
+	n := len(follows)
+	return n == 0 || follows[n-2] == '\r' && follows[n-1] == '\n'
 }
 
 // extent returns how many bytes follow a reply's first line, and how many replies
@@ -162,15 +179,20 @@ func extent(line []byte) (follows, elements int, err error) {
 	case n == -1:
 		return 0, 0, nil
 	case line[0] == '$':
-		return int(n) + 2, 0, nil
+		return int(n) + lineEnd, 0, nil
 	case line[0] == '*':
 		return 0, int(n), nil
 	}
 	return 0, 0, nil
 }
 
-// more reads at least one byte, and has room for wanted.
+// maxGrowth is how much room is made at once, unless as much has come already: a
+// length may be a lie.
+const maxGrowth = 16 << 20
+
+// more reads at least one byte, and makes room for wanted.
 func (r *Reader) more(text []byte, wanted int) ([]byte, error) {
+	wanted = min(wanted, max(len(text), maxGrowth))
 	if cap(text)-len(text) < max(wanted, minRead) {
 		text = slices.Grow(text, max(wanted, minRead))
 	}

@@ -5,6 +5,7 @@
 package resp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -56,8 +57,19 @@ func (r Reply) header() (line, rest []byte) {
 	}
 }
 
-// Bytes returns a string, simple or bulk, or the digits of an integer. The error
-// is ErrNil, ErrTooLong, an Error, or tells that the reply is an array.
+// A MisplacedError says that a reply is not of the kind that its command has: what
+// came is not to be relied on, nor is what comes after it.
+type MisplacedError struct {
+	Got  []byte // the reply
+	Want string // "an integer"
+}
+
+func (e *MisplacedError) Error() string {
+	return fmt.Sprintf("the server answered %.40q where %s belongs", e.Got, e.Want)
+}
+
+// Bytes returns a string, simple or bulk. The error is ErrNil, ErrTooLong, an Error or
+// a *MisplacedError.
 func (r Reply) Bytes() ([]byte, error) {
 	line, rest := r.header()
 	switch r[0] {
@@ -67,28 +79,22 @@ func (r Reply) Bytes() ([]byte, error) {
 			return nil, ErrNil
 		}
 		return rest[:n], nil
-	case '+', ':':
+	case '+':
 		return line, nil
 	}
 	return nil, r.unexpected("a string")
 }
 
-// Int returns an integer reply, or a string of digits. Errors are those of Bytes,
-// or tell that the reply is no integer.
+// Int returns an integer. Errors are those of Bytes.
 func (r Reply) Int() (int64, error) {
-	b, err := r.Bytes()
-	if err != nil {
-		return 0, err
-	}
-	n, err := number(b)
-	if err != nil {
+	if r[0] != ':' {
 		return 0, r.unexpected("an integer")
 	}
-	return n, nil
+	line, _ := r.header()
+	return number(line)
 }
 
-// Elements returns the elements of an array. Errors are those of Bytes, or tell
-// that the reply is no array.
+// Elements returns the elements of an array. Errors are those of Bytes.
 func (r Reply) Elements() (Elements, error) {
 	if r[0] != '*' {
 		return Elements{}, r.unexpected("an array")
@@ -126,7 +132,7 @@ func (r Reply) unexpected(want string) error {
 	if string(r) == "*-1\r\n" || string(r) == "$-1\r\n" {
 		return ErrNil
 	}
-	return fmt.Errorf("the server answered %.40q where %s belongs", []byte(r), want)
+	return &MisplacedError{bytes.Clone(r[:min(len(r), 40)]), want}
 }
 
 // Elements are the elements of an array that have not been read yet.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -27,6 +28,9 @@ func say(r Reply) string {
 		}
 		return "[" + strings.Join(parts, " ") + "]"
 	}
+	if n, err := r.Int(); err == nil {
+		return fmt.Sprint(n)
+	}
 	b, err := r.Bytes()
 	if err != nil {
 		return "<" + err.Error() + ">"
@@ -36,7 +40,7 @@ func say(r Reply) string {
 
 const (
 	many  = "+OK\r\n:-12\r\n$5\r\na\r\nb\x00\r\n$0\r\n\r\n$-1\r\n*-1\r\n*0\r\n-ERR no\r\n*3\r\n$1\r\n7\r\n*2\r\n:1\r\n$-1\r\n+x\r\n"
-	saids = `"OK" "-12" "a\r\nb\x00" "" <the server answered nil> <the server answered nil> [] <ERR no> ["7" ["1" <the server answered nil>] "x"]`
+	saids = `"OK" -12 "a\r\nb\x00" "" <the server answered nil> <the server answered nil> [] <ERR no> ["7" [1 <the server answered nil>] "x"]`
 )
 
 // However the bytes arrive, and whatever is already there, the replies are the
@@ -100,7 +104,7 @@ func TestReader_Read_long(t *testing.T) {
 }
 
 func TestReader_Read_errors(t *testing.T) {
-	for _, text := range []string{"HTTP/1.1 400\r\n", "$x\r\n", "$-2\r\n", "*-2\r\n", ":\r\n", ":1x\r\n", "+OK\n", "\r\n", "$99999999999999\r\n", "*1\r\n!\r\n", strings.Repeat("+", 70_000)} {
+	for _, text := range []string{"HTTP/1.1 400\r\n", "$x\r\n", "$-2\r\n", "*-2\r\n", ":\r\n", ":1x\r\n", "+OK\n", "\r\n", "$99999999999999\r\n", "*1\r\n!\r\n", "$3\r\nabcde\r\n", "$5\r\nabc\r\n:1\r\n", "$120\r\n" + strings.Repeat("x", 123) + "\r\n", strings.Repeat("+", 70_000)} {
 		var replies Replies
 		err := NewReader(strings.NewReader(text), 100).Read(1, &replies)
 		if err == nil || !strings.Contains(err.Error(), "not the Redis protocol") {
@@ -117,9 +121,9 @@ func TestReader_Read_errors(t *testing.T) {
 
 func TestReply_errors(t *testing.T) {
 	for _, tt := range []struct{ reply, ints, elements string }{
-		{"$2\r\n1x\r\n", `the server answered "$2\r\n1x\r\n" where an integer belongs`, `the server answered "$2\r\n1x\r\n" where an array belongs`},
+		{"$2\r\n12\r\n", `the server answered "$2\r\n12\r\n" where an integer belongs`, `the server answered "$2\r\n12\r\n" where an array belongs`},
 		{"$-1\r\n", "the server answered nil", "the server answered nil"},
-		{"*1\r\n:1\r\n", `the server answered "*1\r\n:1\r\n" where a string belongs`, "<nil>"},
+		{"*1\r\n:1\r\n", `the server answered "*1\r\n:1\r\n" where an integer belongs`, "<nil>"},
 		{"-ERR no\r\n", "ERR no", "ERR no"},
 		{tooLong, "the server's answer is too long", "the server's answer is too long"},
 		{":9223372036854775807\r\n", "<nil>", `the server answered ":9223372036854775807\r\n" where an array belongs`},
@@ -131,6 +135,21 @@ func TestReply_errors(t *testing.T) {
 		if _, err := r.Elements(); fmt.Sprint(err) != tt.elements {
 			t.Errorf("%q: elements: %v, want %s", tt.reply, err, tt.elements)
 		}
+	}
+}
+
+// A length that is a lie takes no memory before the bytes have come.
+func TestReader_Read_lie(t *testing.T) {
+	var replies Replies
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := NewReader(strings.NewReader("$999999999\r\nabc"), 1<<30).Read(1, &replies)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Errorf("%d bytes for a reply of 3", n)
 	}
 }
 
