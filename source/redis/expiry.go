@@ -27,10 +27,10 @@ func (f *fetcher) key(name string, expiry int64, now time.Time) value.Key {
 		ReadAt:   f.r.session.server.clock(now),
 		Elements: -1,
 	}
-	switch {
-	case expiry == expiryNone:
+	switch expiry {
+	case expiryNone:
 		return k
-	case expiry == expiryGone:
+	case expiryGone:
 		k.TTL = expiryGone
 		return k
 	}

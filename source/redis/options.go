@@ -84,9 +84,10 @@ type Options struct {
 	Logger  *slog.Logger // default: none
 	LogKeys bool         // write key names into logs and messages; otherwise a hash stands for them
 
-	plan     string // fingerprint of Tables
-	pacer    *pacer // nil: nothing is limited
-	changing bool   // what Credentials returns may change
+	plan     string        // fingerprint of Tables
+	pacer    *pacer        // nil: nothing is limited
+	changing bool          // what Credentials returns may change
+	silence  time.Duration // of a link that counts as dead; 0: as package replication has it
 }
 
 // Defaults of Options.

@@ -132,7 +132,7 @@ func (n *node) linkOptions(with Credentials) replication.Options {
 	o := n.options
 	return replication.Options{
 		Network: n.network, Address: n.address, TLS: n.tls(), Username: with.Username, Password: with.Password,
-		ConnectTimeout: o.ConnectTimeout, ReplyTimeout: o.IOTimeout,
+		ConnectTimeout: o.ConnectTimeout, ReplyTimeout: o.IOTimeout, Silence: o.silence,
 	}
 }
 
@@ -223,7 +223,7 @@ func (r *replicaReader) Next(ctx context.Context) (*row.Batch, error) {
 
 // endOfSnapshot returns the batch that closes the snapshot.
 func (r *replicaReader) endOfSnapshot() *row.Batch {
-	r.closed = true
+	r.closed, r.source.broken = true, false
 	b := row.NewBatch(r.source.plan.Tables()[0])
 	b.After, b.Closes, b.Scope = r.marks.into(seenUpTo(r.seen, r.position(r.from))), row.Snapshot, r.source.scope()
 	return b
@@ -265,7 +265,12 @@ func (s *Source) snapshotError(n *node, err error) error {
 		return n.refuse("the snapshot cannot be read: %w; set mode to scan", unsupported)
 	}
 	if corrupt, ok := errors.AsType[*rdb.CorruptError](err); ok {
-		return fmt.Errorf("%s: the snapshot is broken: %w; run the sync again, and if that does not help, set mode to scan", n.address, corrupt)
+		err := fmt.Errorf("the snapshot is broken: %w; if that happens again and again, set mode to scan", corrupt)
+		if s.broken {
+			return fmt.Errorf("%s: %w", n.address, err)
+		}
+		s.broken = true
+		return n.outage(err)
 	}
 	if errors.Is(err, errClosed) {
 		return err

@@ -29,6 +29,7 @@ type Source struct {
 	blank     blank  // behind what was handed on last
 	spared    spared
 	chosen    *choice    // of Options.Auto, once the server was tried
+	broken    bool       // the last snapshot was: another one may be whole
 	waiting   *linkStart // begun for a position that was lost, to be read from now
 }
 
