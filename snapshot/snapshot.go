@@ -87,12 +87,13 @@ var errClosed = errors.New("the reader is closed")
 func NewReader(r io.Reader, o Options) *Reader {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
+	ahead := max(int(o.MemoryBytes/jobBytes), 2*workers)
 	s := &Reader{
 		options: o,
 		scanner: rdb.NewScanner(r),
 		done:    ctx.Done(), cause: func() error { return context.Cause(ctx) }, cancel: cancel,
-		work:    make(chan *job, workers),
-		ordered: make(chan *job, max(int(o.MemoryBytes/jobBytes), 2*workers)),
+		work:    make(chan *job, ahead),
+		ordered: make(chan *job, ahead),
 	}
 	s.group.Go(func() error { return s.guarded(s.scan) })
 	for range workers {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,7 +54,8 @@ func (e *ReplyError) Error() string { return e.Command + ": " + e.Text }
 type Link struct {
 	options Options
 	conn    net.Conn
-	r       *bufio.Reader
+	from    *patient
+	r       *bufio.Reader // of from
 
 	mu        sync.Mutex
 	held      bool          // no signs of life are sent
@@ -79,7 +81,8 @@ func Dial(ctx context.Context, o Options) (*Link, error) {
 		conn = tls.Client(conn, o.TLS)
 	}
 	l := &Link{options: o, conn: conn, streaming: make(chan struct{}), stop: make(chan struct{})}
-	l.r = bufio.NewReaderSize(&patient{conn: conn, silence: &l.options.Silence}, linkBuffer)
+	l.from = &patient{conn: conn, silence: &l.options.Silence}
+	l.r = bufio.NewReaderSize(l.from, linkBuffer)
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	if err := l.shakeHands(ctx); err != nil {
 		_ = conn.Close()
@@ -96,13 +99,40 @@ func Dial(ctx context.Context, o Options) (*Link, error) {
 type patient struct {
 	conn    net.Conn
 	silence *time.Duration
+	gathers bool // reads wait until gatherBytes have come, or for gatherFor
+}
+
+// While a snapshot comes, it is not read in the small pieces that the server sends: to
+// be woken for each takes both processes longer than what is done with it.
+const (
+	gatherBytes = 256 << 10
+	gatherFor   = 10 * time.Millisecond
+)
+
+// gather says whether what comes next is much.
+func (p *patient) gather(much bool) {
+	bytes := 1
+	if much {
+		bytes = gatherBytes
+	}
+	p.gathers = gather(p.conn, bytes) && much
 }
 
 func (p *patient) Read(b []byte) (int, error) {
-	if err := p.conn.SetReadDeadline(time.Now().Add(*p.silence)); err != nil {
-		return 0, err
+	for end := time.Now().Add(*p.silence); ; {
+		until := end
+		if p.gathers {
+			until = time.Now().Add(gatherFor)
+		}
+		if err := p.conn.SetReadDeadline(until); err != nil {
+			return 0, err
+		}
+		n, err := p.conn.Read(b)
+		if n == 0 && p.gathers && errors.Is(err, os.ErrDeadlineExceeded) && until.Before(end) {
+			continue // what has come meanwhile is read by the next call, be it little
+		}
+		return n, err
 	}
-	return p.conn.Read(b)
 }
 
 // shakeHands does what a replica does before PSYNC.
@@ -363,6 +393,7 @@ func (l *Link) sign() error {
 
 // begin says that the snapshot has been read.
 func (l *Link) begin() {
+	l.from.gather(false)
 	close(l.streaming)
 	_ = l.sign() // the reader sees that the link is dead
 }

@@ -264,7 +264,7 @@ func TestPermitted(t *testing.T) {
 }
 
 // scripted is a server that reads what it is sent and says what it is told: one
-// piece at a time.
+// piece at a time. An empty piece has it say nothing more, as long as it is connected.
 func scripted(t *testing.T, pieces ...string) Options {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -286,6 +286,9 @@ func scripted(t *testing.T, pieces ...string) Options {
 		}
 		skipCommand(r)
 		for _, piece := range pieces {
+			if piece == "" {
+				_, _ = io.Copy(io.Discard, r)
+			}
 			fmt.Fprint(conn, piece)
 			time.Sleep(time.Millisecond)
 		}
@@ -379,6 +382,23 @@ func TestLink_silence(t *testing.T) {
 	_, err := io.ReadAll(struct{ io.Reader }{l})
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestLink_silence_snapshot: also within a snapshot, of which the last that came is
+// read before, little as it is.
+func TestLink_silence_snapshot(t *testing.T) {
+	l := dialLink(t, scripted(t, "+FULLRESYNC "+scriptedID+" 77\r\n", "$100\r\nabc", "d", ""))
+	if _, err := l.Sync(t.Context(), "", 0); err != nil {
+		t.Fatal(err)
+	}
+	snapshot, begin := l.Snapshot(), make([]byte, 4)
+	if _, err := io.ReadFull(snapshot, begin); err != nil || string(begin) != "abcd" {
+		t.Fatalf("%q, %v", begin, err)
+	}
+	l.options.Silence = 100 * time.Millisecond
+	if rest, err := io.ReadAll(snapshot); len(rest) > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%q, %v", rest, err)
 	}
 }
 

@@ -66,6 +66,7 @@ func (t *transfer) header() error {
 	}
 	if mark, ok := strings.CutPrefix(line, "$EOF:"); ok && len(mark) == markBytes {
 		t.mark = []byte(mark)
+		t.l.from.gather(true)
 		return nil
 	}
 	length, err := strconv.ParseInt(strings.TrimPrefix(line, "$"), 10, 64)
@@ -79,6 +80,7 @@ func (t *transfer) header() error {
 		t.l.begin()
 		return io.EOF
 	}
+	t.l.from.gather(true)
 	return nil
 }
 
