@@ -174,6 +174,12 @@ func (c *cursor) lzf(scratch []byte) (s, _ []byte) {
 
 // skipString passes over a string.
 func (c *cursor) skipString() {
+	if c.pos < len(c.b) {
+		if n := int(c.b[c.pos]); n < 64 && n < len(c.b)-c.pos { // a plain string of up to 63 bytes
+			c.pos += 1 + n
+			return
+		}
+	}
 	n, special := c.length()
 	switch {
 	case !special:

@@ -31,6 +31,7 @@ func (s *values) Begin(k value.Key) error {
 	s.start = len(s.batch.Text)
 	if collection(k.Type) {
 		s.enc.Begin(s.batch.Text, k.Type)
+		s.enc.Expect(k.Elements)
 	}
 	return nil
 }

@@ -20,21 +20,25 @@ import (
 // and End. Members of sorted sets must be added with Scored, which sorts them.
 type Encoder struct {
 	kind  Type
-	dst   []byte // where ordered types are encoded; what Begin got
+	dst   []byte // what Begin got, and the elements in the order they came
 	start int    // of the value in dst
 	count int    // elements in dst
 
-	// Elements of unordered types wait here until End knows their order.
-	scratch []byte
-	parts   []part
-	order   []place // of the parts
-	bytes   int     // that the parts and the commas between them take when encoded
-	sorted  bool    // parts were added in their final order
+	// Elements of unordered types, which End may have to put in order.
+	parts    []part
+	order    []place // of the parts
+	raws     []byte  // what parts are sorted by that dst does not hold
+	scratch  []byte
+	sorted   bool // parts came in their final order
+	reversed bool // parts came in the opposite order
 }
 
-// A part is one element of an unordered type: the bytes it is sorted by and its
-// encoded form, both in scratch.
-type part struct{ raw, enc row.Span }
+// A part is one element of an unordered type: its encoded form in dst, and the bytes
+// it is sorted by, which are in dst or, where raw is negative, in raws from ^raw on.
+type part struct {
+	enc       row.Span
+	raw, size int
+}
 
 // A place is what is moved when parts are sorted: by number, then by the part's
 // raw bytes.
@@ -54,50 +58,61 @@ func (e *Encoder) Begin(dst []byte, kind Type) {
 	e.dst = append(e.dst, '[')
 }
 
-// Memory that one large value has needed is not kept for all that follow.
+// Expect says that about so many elements are to come. The value may hold others.
+func (e *Encoder) Expect(elements int) {
+	switch e.kind {
+	case Hash, Set, SortedSet:
+		elements = min(max(elements, 0), maxExpected)
+		e.parts, e.order = slices.Grow(e.parts, elements), slices.Grow(e.order, elements)
+	}
+}
+
+// Memory that one large value has needed is not kept for all that follow, nor is it
+// taken before the value is there.
 const (
-	maxScratch = 4 << 20
-	maxParts   = maxScratch / 32
+	maxScratch  = 4 << 20
+	maxParts    = maxScratch / 32
+	maxExpected = 1 << 18
 )
 
 func (e *Encoder) clear() {
-	if cap(e.scratch) > maxScratch {
-		e.scratch = nil
+	if cap(e.scratch)+cap(e.raws) > maxScratch {
+		e.scratch, e.raws = nil, nil
 	}
 	if cap(e.parts) > maxParts {
 		e.parts, e.order = nil, nil
 	}
-	e.scratch, e.parts, e.order = e.scratch[:0], e.parts[:0], e.order[:0]
-	e.bytes, e.sorted = 0, true
+	e.raws, e.parts, e.order = e.raws[:0], e.parts[:0], e.order[:0]
+	e.sorted, e.reversed = true, true
 }
 
 // Len returns the length of what is encoded so far, without the bracket that
 // closes it.
-func (e *Encoder) Len() int { return len(e.dst) - e.start + e.bytes }
+func (e *Encoder) Len() int { return len(e.dst) - e.start }
 
 // Field adds one field of a hash.
 func (e *Encoder) Field(field, val []byte) {
-	start := len(e.scratch)
+	start := e.separate()
 	name := e.quote(field)
-	e.scratch = append(e.scratch, ':')
-	e.scratch = row.AppendString(e.scratch, val)
+	e.dst = append(e.dst, ':')
+	e.dst = row.AppendString(e.dst, val)
 	e.add(start, name, field, prefix(field))
 }
 
 // Member adds one member of a set.
 func (e *Encoder) Member(b []byte) {
-	start := len(e.scratch)
+	start := e.separate()
 	e.add(start, e.quote(b), b, prefix(b))
 }
 
 // Scored adds one member of a sorted set.
 func (e *Encoder) Scored(member []byte, score float64) {
-	start := len(e.scratch)
-	e.scratch = append(e.scratch, '[')
+	start := e.separate()
+	e.dst = append(e.dst, '[')
 	name := e.quote(member)
-	e.scratch = append(e.scratch, ',')
-	e.scratch = row.AppendNumber(e.scratch, score)
-	e.scratch = append(e.scratch, ']')
+	e.dst = append(e.dst, ',')
+	e.dst = row.AppendNumber(e.dst, score)
+	e.dst = append(e.dst, ']')
 	e.add(start, name, member, ascending(score))
 }
 
@@ -164,50 +179,62 @@ func (e *Encoder) Reset() {
 // End returns dst with the whole value appended.
 func (e *Encoder) End() []byte {
 	if !e.sorted {
+		e.sort()
+	}
+	closing := byte(']')
+	if e.kind == Hash {
+		closing = '}'
+	}
+	e.dst = append(e.dst, closing)
+	dst := e.dst
+	e.Reset()
+	return dst
+}
+
+// sort puts the parts in dst in order.
+func (e *Encoder) sort() {
+	if e.reversed {
+		slices.Reverse(e.order)
+	} else {
 		slices.SortFunc(e.order, e.compare)
 	}
-	dst := slices.Grow(e.dst, e.bytes+1)
+	first := e.start + 1
+	e.scratch = append(e.scratch[:0], e.dst[first:]...)
+	dst := e.dst[:first]
 	for i, p := range e.order {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		s := e.parts[p.part].enc
-		dst = append(dst, e.scratch[s.Start:s.End]...)
+		dst = append(dst, e.scratch[s.Start-first:s.End-first]...)
 	}
-	if e.kind == Hash {
-		dst = append(dst, '}')
-	} else {
-		dst = append(dst, ']')
-	}
-	e.Reset()
-	return dst
+	e.dst = dst
 }
 
-// quote appends b to scratch as a JSON string and returns where b itself is to be
-// found there: inside the quotes, or nowhere where b had to be escaped.
-func (e *Encoder) quote(b []byte) row.Span {
-	start := len(e.scratch)
-	e.scratch = row.AppendString(e.scratch, b)
-	if len(e.scratch) != start+len(b)+2 {
-		return row.Span{}
+// quote appends b to dst as a JSON string and returns where b itself is to be found
+// there: inside the quotes, or -1 where b had to be escaped.
+func (e *Encoder) quote(b []byte) int {
+	start := len(e.dst)
+	e.dst = row.AppendString(e.dst, b)
+	if len(e.dst) != start+len(b)+2 {
+		return -1
 	}
-	return row.Span{Start: start + 1, End: start + 1 + len(b)}
+	return start + 1
 }
 
-// add adds what scratch holds from start on as a part, to be sorted by number and
-// then by b, which is in scratch as raw unless that is zero.
-func (e *Encoder) add(start int, raw row.Span, b []byte, number uint64) {
-	end := len(e.scratch)
-	if raw == (row.Span{}) {
-		e.scratch = append(e.scratch, b...)
-		raw = row.Span{Start: end, End: len(e.scratch)}
+// add adds what dst holds from start on as a part, to be sorted by number and then
+// by b, which is in dst at raw unless that is negative.
+func (e *Encoder) add(start, raw int, b []byte, number uint64) {
+	if raw < 0 {
+		raw = ^len(e.raws)
+		e.raws = append(e.raws, b...)
 	}
 	e.order = append(e.order, place{number, len(e.parts)})
-	e.parts = append(e.parts, part{raw: raw, enc: row.Span{Start: start, End: end}})
-	e.bytes += end - start
-	if n := len(e.order); n > 1 {
-		e.bytes++
-		e.sorted = e.sorted && e.compare(e.order[n-2], e.order[n-1]) < 0
+	e.parts = append(e.parts, part{row.Span{Start: start, End: len(e.dst)}, raw, len(b)})
+	if n := len(e.order); n > 1 && (e.sorted || e.reversed) {
+		order := e.compare(e.order[n-2], e.order[n-1])
+		e.sorted = e.sorted && order < 0
+		e.reversed = e.reversed && order > 0
 	}
 }
 
@@ -216,8 +243,15 @@ func (e *Encoder) compare(a, b place) int {
 		_, less := bits.Sub64(a.number, b.number, 0)
 		return 1 - 2*int(less) // without a branch: it would be mispredicted half of the time
 	}
-	x, y := e.parts[a.part].raw, e.parts[b.part].raw
-	return bytes.Compare(e.scratch[x.Start:x.End], e.scratch[y.Start:y.End])
+	return bytes.Compare(e.raw(&e.parts[a.part]), e.raw(&e.parts[b.part]))
+}
+
+// raw returns what a part is sorted by where numbers are equal.
+func (e *Encoder) raw(p *part) []byte {
+	if p.raw < 0 {
+		return e.raws[^p.raw:][:p.size]
+	}
+	return e.dst[p.raw:][:p.size]
 }
 
 // prefix returns a number that orders byte strings as their first 8 bytes do.
@@ -239,11 +273,24 @@ func ascending(score float64) uint64 {
 	return n | 1<<63
 }
 
-func (e *Encoder) separate() {
+// dst is doubled when it is full, up to a limit: append alone would add a quarter, and
+// move a large value again and again.
+const (
+	mostUsual = 256 // bytes of an element
+	leastMore = 4 << 10
+	mostMore  = 16 << 20
+)
+
+// separate separates an element from that before it, and returns where it begins.
+func (e *Encoder) separate() int {
+	if cap(e.dst)-len(e.dst) < mostUsual {
+		e.dst = slices.Grow(e.dst, min(max(len(e.dst), leastMore), mostMore))
+	}
 	if e.count > 0 {
 		e.dst = append(e.dst, ',')
 	}
 	e.count++
+	return len(e.dst)
 }
 
 // Repeats reports whether a name occurs twice among alternating names and values.
