@@ -79,19 +79,19 @@ const maxSecretFile = 64 << 10 // bytes
 func readSecret(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", cause(err)
+		return "", fmt.Errorf("%w; name a file that is there and may be read", cause(err))
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err != nil {
-		return "", cause(err)
+		return "", fmt.Errorf("%w; name a file that is there and may be read", cause(err))
 	}
 	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	switch {
 	case s == "":
-		return "", errors.New("the file is empty")
+		return "", errors.New("the file is empty; write the text into it, or name another")
 	case len(b) > maxSecretFile:
-		return "", fmt.Errorf("the file is larger than %d bytes", maxSecretFile)
+		return "", fmt.Errorf("the file is larger than %d bytes; name a file that holds the text alone", maxSecretFile)
 	}
 	return s, nil
 }

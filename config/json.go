@@ -107,7 +107,7 @@ func parseJSON(doc []byte) ([]field, *mistake) {
 		if offset >= 0 {
 			line = 1 + bytes.Count(doc[:min(offset, len(doc))], []byte("\n"))
 		}
-		return nil, &mistake{text: fmt.Sprintf("line %d: not valid JSON: %s", line, why)}
+		return nil, &mistake{text: fmt.Sprintf("line %d: not valid JSON: %s; check quotes, commas and brackets", line, why)}
 	case !r.end():
 		return nil, &mistake{text: fmt.Sprintf("line %d: something follows the end of the JSON object: remove it", r.at())}
 	}

@@ -248,8 +248,12 @@ var share = kind[float64]{
 }
 
 func duration(least, most time.Duration) kind[time.Duration] {
+	example := "30s or 5m"
+	if most < 5*time.Minute {
+		example = "5ms or 1s"
+	}
 	return kind[time.Duration]{
-		allowed: fmt.Sprintf("a duration such as 30s or 5m, or seconds, from %s to %s", durationText(least), durationText(most)),
+		allowed: fmt.Sprintf("a duration such as %s, or seconds, from %s to %s", example, durationText(least), durationText(most)),
 		schema:  map[string]any{"type": []string{"number", "string"}, "minimum": least.Seconds(), "maximum": most.Seconds()},
 		parse: func(n node) (time.Duration, error) {
 			s, err := textOf(n)

@@ -118,10 +118,11 @@ func (l *loader) unknown(g given) {
 	what := "see keylift config schema for those there are"
 	near := nearest(name, keysOf(settings))
 	switch {
-	case l.tables && g.line > 0 && (lookup(tableSettings, name) != nil || lookup(columnSettings, name) != nil):
+	case g.line > 0 && (l.tables && lookup(columnSettings, name) != nil || lookup(tableSettings, name) != nil && (l.tables || near != "username")):
 		what = "it is a key of a table: indent it under tables"
 	case near != "":
 		what = "did you mean " + near + "?"
+		l.named = l.named || near == "host" || near == "url"
 	}
 	g.name = "unknown key " + holds(node{shape: text, text: name}) + ":"
 	l.wrong(g, "%s", what)

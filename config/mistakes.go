@@ -33,6 +33,7 @@ type loader struct {
 	needServer bool // it is a mistake to name none
 	form       bool // overrides are a form's fields, not flags
 	tables     bool // the document has tables
+	named      bool // a mistyped key is to name the server
 	mistakes   []mistake
 }
 
@@ -52,6 +53,11 @@ func (l *loader) wrong(g given, format string, args ...any) {
 		sentence = fmt.Sprintf("line %d: %s", g.line, sentence)
 	}
 	l.mistakes = append(l.mistakes, mistake{g.at, sentence})
+}
+
+// isWrong reports whether there is a mistake about g.
+func (l *loader) isWrong(g given) bool {
+	return slices.ContainsFunc(l.mistakes, func(m mistake) bool { return m.at == g.at })
 }
 
 // holds describes a value without what may be a password in it.

@@ -13,10 +13,10 @@ func (l *loader) validate(c *Config, all layer) {
 	if c.Follow && c.Mode == "rdb" {
 		l.wrong(all["follow"], "is true, but a file does not change: remove it, or read a server")
 	}
-	if l.needServer && !given("host") && !given("url") && !given("sentinel_name") && c.Mode != "rdb" {
+	if l.needServer && !given("host") && !given("url") && !given("sentinel_name") && !given("sentinel_addresses") && c.Mode != "rdb" && !l.named {
 		l.mistakes = append(l.mistakes, mistake{wholeAt, "host is missing: name the server in host, or give its whole address in url"})
 	}
-	if c.TLS.Enabled && c.Socket != "" {
+	if c.TLS.Enabled && c.Socket != "" && !l.isWrong(all["ssl"]) {
 		l.wrong(all["ssl"], "is true, but a unix socket has no TLS: remove it")
 	}
 	needTLS := []string{"tls_ca", "tls_cert", "tls_key", "tls_server_name"}

@@ -47,7 +47,7 @@ func yamlMistake(err error) *mistake {
 			why = ": " + m
 		}
 	}
-	return &mistake{text: where + "not valid YAML" + why}
+	return &mistake{text: where + "not valid YAML" + why + "; check indentation and quotes"}
 }
 
 func yamlKey(k ast.MapKeyNode) string {

@@ -170,14 +170,19 @@ type SchemaError struct {
 // none.
 const NoHistory = "no history"
 
+// View is what a SchemaError has in place of a table.
+const View = "view"
+
 func (e *SchemaError) Error() string {
 	switch {
 	case e.Want == NoHistory:
 		return fmt.Sprintf("table %q keeps the history of its rows, and this sync would not go on with it; set history: true for it, or use another table name", e.Table)
 	case e.Have == "":
-		return fmt.Sprintf("table %q has no column %q (%s), and it cannot be added; use another table_name or destination_schema", e.Table, e.Column, e.Want)
+		return fmt.Sprintf("table %q has no column %q (%s), and it cannot be added; give the table another name, or use another destination_schema", e.Table, e.Column, e.Want)
+	case e.Have == View:
+		return fmt.Sprintf("%q is a view, and this sync needs a table of that name; drop the view, or give the table another name", e.Table)
 	case e.Want == "":
-		return fmt.Sprintf("table %q has a key column %q that this sync does not fill; use another table_name or destination_schema", e.Table, e.Column)
+		return fmt.Sprintf("column %q of table %q may not be NULL, and this sync does not fill it; give the table another name, or use another destination_schema", e.Column, e.Table)
 	}
-	return fmt.Sprintf("column %q of table %q is %s, this sync needs %s; use another table_name or destination_schema", e.Column, e.Table, e.Have, e.Want)
+	return fmt.Sprintf("column %q of table %q is %s, this sync needs %s; give the table another name, or use another destination_schema", e.Column, e.Table, e.Have, e.Want)
 }

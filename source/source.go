@@ -62,12 +62,17 @@ func (e *PositionLostError) Error() string {
 // An AccessError says that the source cannot be reached or does not permit
 // what is needed; only the user can mend it.
 type AccessError struct {
-	Node    string // host:port or socket path
+	Node    string // host:port or socket path; empty: no node in particular
 	Refused bool   // the source answered and refused; otherwise it was not reached
 	Err     error  // what happened and what to do
 }
 
-func (e *AccessError) Error() string { return fmt.Sprintf("%s: %v", e.Node, e.Err) }
+func (e *AccessError) Error() string {
+	if e.Node == "" {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("%s: %v", e.Node, e.Err)
+}
 func (e *AccessError) Unwrap() error { return e.Err }
 
 // A Report is what Inspect found.

@@ -85,7 +85,7 @@ func (s Spec) normal() (Spec, error) {
 		if f.Default != nil {
 			var v cell
 			if !v.parse(f.Format, []byte(*f.Default)) {
-				return s, fmt.Errorf("the default %q of column %q is no %s", *f.Default, f.Column, f.Format)
+				return s, fmt.Errorf("the default %q of column %q is no %s: write one that is, or another type", *f.Default, f.Column, f.Format)
 			}
 		}
 		fields[i] = f

@@ -22,7 +22,7 @@ tables:
 	}
 	_, err = wire.Source(cfg, slog.New(slog.DiscardHandler), false)
 	const want = `tables[a].keys has no } behind "{id": close the capture, or write \{ for the character
-tables[c]: the default "many" of column "level" is no int
+tables[c]: the default "many" of column "level" is no int: write one that is, or another type
 tables[d]: capture {level} and field "Level" would both be column "level": name one of them otherwise`
 	if _, ok := err.(*config.Error); !ok || err.Error() != want { //nolint:errorlint // documented so, unwrapped
 		t.Errorf("got %v\nwant %s", err, want)

@@ -47,7 +47,7 @@ func (f *tlsFiles) read() error {
 		}
 		b, err := os.ReadFile(file.path)
 		if err != nil {
-			return mistake("read %s: %v", file.setting, err)
+			return mistake("read %s: %v; name a file that is there and may be read", file.setting, err)
 		}
 		texts[i] = string(b)
 	}
@@ -68,7 +68,7 @@ func tlsConfig(t *config.TLS, texts [3]string) (*tls.Config, error) {
 	if ca != "" || t.CA != "" {
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM([]byte(ca)) {
-			return nil, mistake("tls_ca: %s holds no PEM certificate", named(t.CA))
+			return nil, mistake("tls_ca: %s holds no PEM certificate; name a file that does", named(t.CA))
 		}
 	}
 	if cert == "" && t.Cert == "" {
@@ -76,7 +76,7 @@ func tlsConfig(t *config.TLS, texts [3]string) (*tls.Config, error) {
 	}
 	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
 	if err != nil {
-		return nil, mistake("read tls_cert and tls_key: %v", err)
+		return nil, mistake("read tls_cert and tls_key: %v; check that the one names a PEM certificate and the other its key", err)
 	}
 	c.Certificates = []tls.Certificate{pair}
 	return c, nil

@@ -69,7 +69,7 @@ func TestSource_tls(t *testing.T) {
 		"the system's":          {"url: rediss://" + good.Address(), "set tls_ca to the certificate of the authority that signed it"},
 		"expired":               {encrypted(t, expired), "renew the server's certificate, or set this machine's clock"},
 		"no certificate":        {fmt.Sprintf("url: rediss://%s\ntls_ca: %s", good.Address(), good.CA()), "set tls_cert and tls_key"},
-		"another's certificate": {fmt.Sprintf("url: rediss://%s\ntls_ca: %s\ntls_cert: %s\ntls_key: %s", good.Address(), good.CA(), otherCert, otherKey), "set tls_cert and tls_key"},
+		"another's certificate": {fmt.Sprintf("url: rediss://%s\ntls_ca: %s\ntls_cert: %s\ntls_key: %s", good.Address(), good.CA(), otherCert, otherKey), "check tls_cert and tls_key"},
 		"insecure":              {fmt.Sprintf("url: rediss://%s\ntls_insecure: true", expired.Address()), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -117,16 +118,24 @@ func (c *cli) document() ([]byte, error) {
 	case "":
 		for _, name := range configFiles {
 			if doc, err := os.ReadFile(name); err == nil || !os.IsNotExist(err) {
-				return doc, err
+				return doc, unreadable(name, err)
 			}
 		}
 		return nil, nil
 	}
 	doc, err := os.ReadFile(c.configFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+	return doc, unreadable(c.configFile, err)
+}
+
+// unreadable explains why the configuration cannot be read; nil if err is.
+func unreadable(name string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return doc, nil
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		err = path.Err
+	}
+	return fmt.Errorf("read the configuration %s: %w; name a file that is there and may be read", name, err)
 }
 
 // logger returns the logger that the flags describe.
@@ -141,7 +150,7 @@ func (c *cli) logger() (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(c.stderr, o)), nil
 	}
-	return nil, usageError{fmt.Errorf("--log-format is %q; use text or json", c.logFormat)}
+	return nil, wrongUsage("--log-format is %q; use text or json", c.logFormat)
 }
 
 // newTable returns a table that is printed on standard output.

@@ -4,11 +4,11 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keylift/keylift/config"
+	"github.com/keylift/keylift/destination/duckdb"
 )
 
 // demoSchema is the schema of the demo's tables: beside those of a sync of the
@@ -58,7 +58,10 @@ func (c *cli) demo(ctx context.Context, destination string) (err error) {
 		return err
 	}
 	if cfg.Destination.Kind != "duckdb" {
-		return usageError{fmt.Errorf("--destination is %q; the demo shows a DuckDB file: name one", destination)}
+		return wrongUsage("--destination is %q; the demo shows a DuckDB file: name one", destination)
+	}
+	if err := duckdb.CheckPlace(cfg.Destination.Path); err != nil {
+		return err
 	}
 	client, err := server.connect()
 	if err != nil {

@@ -30,8 +30,8 @@ the columns of hashes, and print them with the tables for a configuration. The
 sample is small and takes the server little time; nothing is written to it.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.Names < 1 {
-				return usageError{fmt.Errorf("--sample is %d; use 1 or more", o.Names)}
+			if err := atLeast(1, "--sample", o.Names); err != nil {
+				return err
 			}
 			if err := c.mayWrite(write); err != nil {
 				return err
@@ -59,7 +59,7 @@ func (c *cli) mayWrite(name string) error {
 		return nil
 	}
 	if _, err := os.Lstat(name); err == nil {
-		return usageError{fmt.Errorf("--write: there is a file %s; name another, or remove it", name)}
+		return wrongUsage("--write: there is a file %s; name another, or remove it", name)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func nothing(s *source.Sample) string {
 func writeNew(name, text string) (err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // names of keys and of fields may tell of people
 	if err != nil {
-		return fmt.Errorf("write the tables: %w", err)
+		return fmt.Errorf("write the tables: %w; name a file in a folder that is there and may be written to", err)
 	}
 	_, err = io.WriteString(f, text)
 	if err = errors.Join(err, f.Close()); err != nil {

@@ -46,6 +46,9 @@ exit with 1, one sentence a breach.`,
   keylift fivetran run --configuration configuration.json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := checkPort("--port", port); err != nil {
+				return err
+			}
 			if o.Configuration, err = readConfiguration(configuration); err != nil {
 				return usageError{err}
 			}
@@ -79,7 +82,7 @@ func readConfiguration(file string) (map[string]string, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	if err := d.Decode(&fields); err != nil {
-		return nil, fmt.Errorf("the configuration in %s is no JSON object: %w", file, err)
+		return nil, fmt.Errorf("the configuration in %s is no JSON object: %w; write one such as {\"host\": \"redis.example.com\"}", file, err)
 	}
 	filled := map[string]string{}
 	for name, value := range fields {

@@ -15,7 +15,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/engine"
@@ -85,11 +84,11 @@ func (c *cli) printError(err error, code int) {
 	}
 }
 
-// A usageError is a command line that cannot be understood.
-type usageError struct{ error }
-
 // errSetAside ends a command that did all it could and left keys out.
-var errSetAside = errors.New("some keys could not be read and were set aside; their rows are as they were")
+var errSetAside = errors.New("some keys could not be read and were set aside; their rows are as they were; see in the log why, and grant what is missing or leave such keys out")
+
+// errUnread is errSetAside where no rows are kept.
+var errUnread = errors.New("some keys could not be read; see in the log why, and grant what is missing or leave such keys out")
 
 // errInterrupted ends a command other than a sync that was interrupted.
 var errInterrupted = errors.New("interrupted")
@@ -109,7 +108,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &access):
 		return exitAccess
-	case errors.Is(err, errSetAside):
+	case errors.Is(err, errSetAside), errors.Is(err, errUnread):
 		return exitSetAside
 	}
 	return exitFailed
@@ -129,21 +128,18 @@ permitted, 4 done with keys set aside, 130 interrupted (the next run resumes).`,
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		hint := "see " + cmd.CommandPath() + " --help"
-		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-			var names []string
-			cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-			if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
-				hint = "did you mean --" + near + "?"
-			}
-		}
-		return usageError{fmt.Errorf("%w; %s", err, hint)}
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newSync(c), newCheck(c), newDiscover(c), newPreview(c), newStatus(c), newVerify(c),
 		newState(c), newConfig(c), newServe(c), newFivetran(c), newDemo(c), newVersion(c),
 	)
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.Args = noArgs
+	completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	for _, shell := range completion.Commands() {
+		shell.Args = noArgs
+	}
 	root.InitDefaultHelpCmd()
 	help, _, _ := root.Find([]string{"help"})
 	help.Args = func(_ *cobra.Command, args []string) error {
@@ -151,36 +147,4 @@ permitted, 4 done with keys set aside, 130 interrupted (the next run resumes).`,
 		return noArgs(found, rest)
 	}
 	return root
-}
-
-// noArgs refuses arguments, naming the first.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	text := fmt.Sprintf("unknown argument %q", args[0])
-	if cmd.HasSubCommands() {
-		text = fmt.Sprintf("unknown command %q", args[0])
-		var names []string
-		for _, sub := range cmd.Commands() {
-			names = append(names, sub.Name())
-		}
-		if near := nearest(args[0], names); near != "" {
-			return usageError{fmt.Errorf("%s; did you mean %s?", text, near)}
-		}
-	}
-	return usageError{fmt.Errorf("%s; see %s --help", text, cmd.CommandPath())}
-}
-
-// nearest returns the name that a mistyped one most likely means, or "". Cobra
-// tells that for names of commands.
-func nearest(typed string, names []string) string {
-	all := &cobra.Command{SuggestionsMinimumDistance: 2}
-	for _, name := range names {
-		all.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
-	}
-	if near := all.SuggestionsFor(typed); len(near) > 0 {
-		return near[0]
-	}
-	return ""
 }

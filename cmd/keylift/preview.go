@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -23,8 +25,8 @@ func newPreview(c *cli) *cobra.Command {
 		Long:  `Read a few keys and print their rows as a table. Nothing is written anywhere.`,
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 {
-				return usageError{fmt.Errorf("--rows is %d; use 1 or more", limit)}
+			if err := cmp.Or(atLeast(1, "--rows", limit), atLeast(1, "--width", width)); err != nil {
+				return err
 			}
 			return c.withSource(func(_ *config.Config, src source.Source) error {
 				return c.preview(cmd.Context(), src, limit, width)
@@ -50,7 +52,7 @@ func (c *cli) preview(ctx context.Context, src source.Source, limit, width int) 
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	shown := map[string][]*row.Batch{}
+	shown, unread := map[string][]*row.Batch{}, false
 	lacking := len(tables)
 	for read := 0; lacking > 0 && read < previewRows; {
 		b, err := r.Next(ctx)
@@ -61,6 +63,7 @@ func (c *cli) preview(ctx context.Context, src source.Source, limit, width int) 
 			return err
 		}
 		read += b.Len()
+		unread = unread || slices.Contains(b.Ops, row.Keep)
 		name := b.Table.Name
 		before := upserts(shown[name])
 		if before >= limit {
@@ -72,7 +75,10 @@ func (c *cli) preview(ctx context.Context, src source.Source, limit, width int) 
 			lacking--
 		}
 	}
-	return c.printPreview(tables, shown, limit, width)
+	if err := c.printPreview(tables, shown, limit, width, unread); err != nil || !unread {
+		return err
+	}
+	return errUnread
 }
 
 func upserts(batches []*row.Batch) (n int) {
@@ -86,9 +92,9 @@ func upserts(batches []*row.Batch) (n int) {
 	return n
 }
 
-// printPreview prints up to limit rows of each table.
-func (c *cli) printPreview(tables []*row.Table, shown map[string][]*row.Batch, limit, width int) error {
-	none := true
+// printPreview prints up to limit rows of each table; unread keys may match, too.
+func (c *cli) printPreview(tables []*row.Table, shown map[string][]*row.Batch, limit, width int, unread bool) error {
+	none := !unread
 	for _, rt := range tables {
 		batches := shown[rt.Name]
 		if upserts(batches) == 0 {

@@ -100,6 +100,9 @@ func (c *cli) printSummary(s *engine.Summary, cfg *config.Config, log *slog.Logg
 		return
 	}
 	if err != nil && s.Counts.Kept == 0 {
+		if s.Rows == 0 {
+			return // the error says enough
+		}
 		_, _ = fmt.Fprintf(c.stderr, "read %s keys in %s before the run ended\n", thousands(s.Rows), s.Elapsed.Round(time.Millisecond))
 		return
 	}

@@ -21,6 +21,9 @@ standard output, a JSON object a line, as the platform reads them.`,
 		Example: `  keylift serve --port 50051`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkPort("--port", port); err != nil {
+				return err
+			}
 			l, err := fivetran.Listen(cmd.Context(), port)
 			if err != nil {
 				return err

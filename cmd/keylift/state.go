@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func newState(c *cli) *cobra.Command {
 		Short: "Print the last committed position as JSON",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withDestination(cmd, true, func(cfg *config.Config, dst destination.Store) error {
+			return c.withDestination(cmd, func(cfg *config.Config, dst destination.Store) error {
 				st, err := dst.Status(cmd.Context(), syncName(cfg))
 				if err != nil {
 					return err
@@ -50,13 +51,23 @@ func newState(c *cli) *cobra.Command {
 Published rows stay; the next sync reads everything and corrects them.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withDestination(cmd, false, func(cfg *config.Config, dst destination.Store) error {
-				if err := dst.Reset(cmd.Context(), syncName(cfg)); err != nil {
+			var found *config.Config // what there is something to forget of
+			err := c.withDestination(cmd, func(cfg *config.Config, dst destination.Store) error {
+				st, err := dst.Status(cmd.Context(), syncName(cfg))
+				if err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(c.stdout, "%s: the position is forgotten; the next sync starts a new snapshot\n", cfg.Destination)
+				if !st.CheckpointAt.IsZero() {
+					found = cfg
+					return nil
+				}
+				_, err = fmt.Fprintf(c.stdout, "%s: nothing has been synced into %s; there is no position to forget\n", cfg.Destination, syncName(cfg))
 				return err
 			})
+			if err != nil || found == nil {
+				return err
+			}
+			return c.reset(cmd.Context(), found)
 		},
 	}
 	for _, sub := range []*cobra.Command{show, reset} {
@@ -66,22 +77,30 @@ Published rows stay; the next sync reads everything and corrects them.`,
 	return cmd
 }
 
-// withDestination runs f with the destination that the configuration names; the
-// server need not be known.
-func (c *cli) withDestination(cmd *cobra.Command, readOnly bool, f func(*config.Config, destination.Store) error) (err error) {
+// withDestination runs f with the destination that the configuration names, open for
+// reading; the server need not be known.
+func (c *cli) withDestination(cmd *cobra.Command, f func(*config.Config, destination.Store) error) error {
 	cfg, err := c.load(config.LoadWithoutServer)
 	if err != nil {
 		return err
 	}
-	var dst destination.Store
-	if readOnly {
-		dst, err = lookIntoDestination(cmd.Context(), cfg)
-	} else {
-		dst, err = openDestination(cmd.Context(), cfg, nil)
+	dst, err := lookIntoDestination(cmd.Context(), cfg)
+	if err != nil {
+		return heldError(cfg, err)
 	}
+	return errors.Join(f(cfg, dst), dst.Close())
+}
+
+// reset forgets the position of the sync, if there is one.
+func (c *cli) reset(ctx context.Context, cfg *config.Config) (err error) {
+	dst, err := openDestination(ctx, cfg, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
-	return f(cfg, dst)
+	if err := dst.Reset(ctx, syncName(cfg)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stdout, "%s: the position is forgotten; the next sync starts a new snapshot\n", cfg.Destination)
+	return err
 }

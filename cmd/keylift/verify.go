@@ -33,6 +33,9 @@ difference, where the table tells expiries. Keys that change while or since they
 were synced differ: verify a quiet server, or sync first.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := atLeast(0, "--limit", limit); err != nil {
+				return err
+			}
 			cfg, err := c.config()
 			if err != nil {
 				return err

@@ -143,5 +143,10 @@ func plain(text string) error {
 			return fmt.Errorf("the disk is full; make room on it, and the sync goes on where it was (%s)", text)
 		}
 	}
+	for _, denied := range []string{"Permission denied", "Operation not permitted", "Read-only file system"} {
+		if strings.Contains(text, denied) {
+			return fmt.Errorf("the system does not permit that (%s); check the permissions of the file and of its folder", text)
+		}
+	}
 	return errors.New(text)
 }

@@ -58,6 +58,9 @@ type Destination struct {
 
 // Open opens or creates the file.
 func Open(ctx context.Context, o Options) (*Destination, error) {
+	if err := CheckPlace(o.Path); err != nil {
+		return nil, err
+	}
 	if err := discardUnfinished(o.Path); err != nil {
 		return nil, fmt.Errorf("make %s anew, whose making was broken off: %w", o.Path, err)
 	}
@@ -122,11 +125,11 @@ const (
 func (d *Destination) attach(ctx context.Context) error {
 	attach := "ATTACH '" + strings.ReplaceAll(d.o.Path, "'", "''") + "' AS " + catalog
 	if d.o.ReadOnly {
-		return d.execAll(ctx, attach+" (READ_ONLY)", "USE "+catalog)
+		return d.execAll(ctx, attach+" (TYPE duckdb, READ_ONLY)", "USE "+catalog)
 	}
 	return d.execAll(
 		ctx,
-		attach+" (ROW_GROUP_SIZE "+strconv.Itoa(rowGroup)+")",
+		attach+" (TYPE duckdb, ROW_GROUP_SIZE "+strconv.Itoa(rowGroup)+")",
 		"USE "+catalog,
 		// Compressing texts takes more than all else that is done with a row.
 		"SET disabled_compression_methods = 'fsst,dictionary,dict_fsst,zstd'",
@@ -172,11 +175,11 @@ func (d *Destination) useThreads(ctx context.Context, n int) error {
 }
 
 // count runs a query for one number; NULL is 0.
-func (d *Destination) count(ctx context.Context, q string) (n int64, err error) {
+func (d *Destination) count(ctx context.Context, q string, args ...any) (n int64, err error) {
 	err = d.conn.query(ctx, q, func(c *chunk) error {
 		n = c.int(0, 0)
 		return nil
-	})
+	}, args...)
 	return n, err
 }
 
@@ -215,6 +218,12 @@ func openError(path string, err error) error {
 		return lockedError{error: fmt.Errorf("open %s: another process has the file open; close it there first", path)}
 	case strings.Contains(text, "not a valid DuckDB database file"):
 		return fmt.Errorf("open %s: it is no DuckDB file; choose another destination", path)
+	case strings.Contains(text, "Corrupt database file"):
+		return fmt.Errorf("open %s: the file is damaged: what DuckDB reads does not match its checksum; take the file back from a backup, or sync into another", path)
+	case strings.Contains(text, "with version number"):
+		return fmt.Errorf("open %s: the file was written by a newer DuckDB than this keylift has; use a newer keylift, or choose another destination", path)
+	case strings.Contains(text, "Schema with name"):
+		return fmt.Errorf("open %s: this schema is not for tables (%w); choose another destination_schema", path, err)
 	}
 	return fmt.Errorf("open %s: %w", path, err)
 }

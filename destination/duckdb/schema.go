@@ -114,7 +114,7 @@ func (d *Destination) fit(ctx context.Context, p *preparedTable, t *row.Table, s
 	}
 	missing, wider, err := differences(t, have)
 	if err != nil {
-		return nil, err
+		return nil, d.orView(ctx, t.Name, err)
 	}
 	p.fits = append(p.fits, t)
 	p.columns = slices.Concat(have, missing)
@@ -188,10 +188,19 @@ func differences(t *row.Table, have []column) (missing []column, wider []widerCo
 	return missing, wider, nil
 }
 
-// definitionType names a column's type and whether it is part of the key.
+// orView returns err, which says why a table cannot take rows, or that it is a view.
+func (d *Destination) orView(ctx context.Context, name string, err error) error {
+	views, failed := d.count(ctx, "SELECT count(*) FROM duckdb_views() WHERE database_name = current_database() AND schema_name = ? AND view_name = ?", d.o.Schema, name)
+	if views == 0 || failed != nil {
+		return err
+	}
+	return &destination.SchemaError{Table: name, Have: destination.View}
+}
+
+// definitionType names a column's type and whether it may be NULL.
 func (c column) definitionType() string {
 	if c.notNull {
-		return c.sqlType + " (key)"
+		return c.sqlType + " NOT NULL"
 	}
 	return c.sqlType
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keylift/keylift/destination"
@@ -39,10 +40,13 @@ func (d *Destination) readSync(ctx context.Context, sync string) (*syncRow, erro
 		}
 		return nil
 	}, sync)
-	if err != nil {
-		return nil, fmt.Errorf("read the position of sync %q: %w", sync, err)
+	switch {
+	case err == nil:
+		return s, nil
+	case strings.HasPrefix(err.Error(), "Binder Error"):
+		return nil, fmt.Errorf("the table %s is not as keylift made it (%w); drop it, and the next sync reads everything anew and corrects the rows", syncTable, err)
 	}
-	return s, nil
+	return nil, fmt.Errorf("read the position of sync %q: %w", sync, err)
 }
 
 // moment returns the time of a TIMESTAMPTZ; the zero time for NULL.

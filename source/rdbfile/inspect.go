@@ -34,7 +34,7 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 	defer f.Close()
 	scanner := rdb.NewScanner(f)
 	if _, err := scanner.Next(); err != nil && !errors.Is(err, io.EOF) {
-		report.Findings = append(report.Findings, source.Finding{Name: "file", Level: source.Fail, Detail: err.Error() + "; nothing of it is published: make the file anew"})
+		report.Findings = append(report.Findings, source.Finding{Name: "file", Level: source.Fail, Detail: explain(err).Error()})
 		return report, nil
 	}
 	report.Nodes[0].Version = fmt.Sprintf("RDB version %d", scanner.Version())

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -109,7 +110,10 @@ func (s *Source) file() (io.ReadCloser, error) {
 		if path, ok := errors.AsType[*os.PathError](err); ok {
 			err = path.Err
 		}
-		return nil, s.access(err)
+		return nil, s.access(fmt.Errorf("%w; check rdb_file", err))
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, errors.Join(s.access(errors.New("it is a folder; name a file in rdb_file")), f.Close())
 	}
 	return f, nil
 }

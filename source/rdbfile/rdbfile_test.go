@@ -171,7 +171,7 @@ func TestReader_Next_cutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range whole {
-		if _, err := rows(t, open(t, rdbfile.Options{Path: "-", Input: bytes.NewReader(whole[:n])})); err == nil || !strings.Contains(err.Error(), "nothing of it is published") {
+		if _, err := rows(t, open(t, rdbfile.Options{Path: "-", Input: bytes.NewReader(whole[:n])})); err == nil || !strings.Contains(err.Error(), "rdb_file") {
 			t.Fatalf("the first %d bytes: %v", n, err)
 		}
 	}
@@ -188,7 +188,7 @@ func TestSource_Open_missing(t *testing.T) {
 		func() error { _, err := s.Inspect(t.Context()); return err },
 	} {
 		access, ok := errors.AsType[*source.AccessError](try())
-		if !ok || !errors.Is(access, os.ErrNotExist) || !strings.HasSuffix(access.Error(), "none.rdb: no such file or directory") {
+		if !ok || !errors.Is(access, os.ErrNotExist) || !strings.HasSuffix(access.Error(), "none.rdb: no such file or directory; check rdb_file") {
 			t.Errorf("got %v", access)
 		}
 	}
@@ -204,7 +204,7 @@ func TestSource_Inspect(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err = open(t, rdbfile.Options{Path: path}).Inspect(t.Context())
-	if err != nil || report.Findings[0].Level != source.Fail || !strings.Contains(report.Findings[0].Detail, "does not begin as an RDB file") {
+	if err != nil || report.Findings[0].Level != source.Fail || !strings.Contains(report.Findings[0].Detail, "it is no RDB file; name one in rdb_file") {
 		t.Errorf("%+v, %v", report, err)
 	}
 	report, err = open(t, rdbfile.Options{Path: "-", Input: strings.NewReader("")}).Inspect(t.Context())

@@ -66,7 +66,7 @@ func (r *reader) Next(ctx context.Context) (*row.Batch, error) {
 		return r.end(), nil
 	}
 	if err != nil && ctx.Err() == nil {
-		return nil, r.explain(err)
+		return nil, r.source.access(explain(err))
 	}
 	return b, err
 }
@@ -84,16 +84,19 @@ func (r *reader) end() *row.Batch {
 	return b
 }
 
-// explain says which file is at fault and what to do about it.
-func (r *reader) explain(err error) error {
-	name := r.source.name()
-	if unsupported, ok := errors.AsType[*rdb.UnsupportedError](err); ok {
-		return fmt.Errorf("%s: %w; read the server itself, with mode scan", name, unsupported)
+// explain says what is wrong with a file and what to do about it.
+func explain(err error) error {
+	if newer, ok := errors.AsType[*rdb.UnsupportedError](err); ok {
+		return fmt.Errorf("it holds a value of type %d in RDB version %d, which this keylift does not know; use a newer one, or read the server itself with mode scan", newer.Opcode, newer.Version)
 	}
-	if corrupt, ok := errors.AsType[*rdb.CorruptError](err); ok {
-		return fmt.Errorf("%s: %w; nothing of it is published: make the file anew", name, corrupt)
+	corrupt, ok := errors.AsType[*rdb.CorruptError](err)
+	switch {
+	case ok && corrupt.At == 0:
+		return errors.New("it is no RDB file; name one in rdb_file")
+	case ok:
+		return fmt.Errorf("the file is damaged at byte %d: %s; nothing of it is published; make it anew, or name another in rdb_file", corrupt.At, corrupt.What)
 	}
-	return fmt.Errorf("read %s: %w", name, err)
+	return fmt.Errorf("reading fails: %w; nothing of it is published; check rdb_file", err)
 }
 
 // Close ends the reading and waits for its goroutines. Where the input is a

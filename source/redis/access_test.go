@@ -29,8 +29,8 @@ func TestSource_Open_access(t *testing.T) {
 		change func(*Options)
 		want   string
 	}{
-		"wrong password":      {secret, func(o *Options) { o.Password = "wrong" }, "the password is wrong; check username and password"},
-		"wrong user":          {users, user("nobody"), "the password is wrong; check username and password"},
+		"wrong password":      {secret, func(o *Options) { o.Password = "wrong" }, "the user is disabled; check username and password"},
+		"wrong user":          {users, user("nobody"), "the user is disabled; check username and password"},
 		"no password":         {secret, func(*Options) {}, "set password"},
 		"no SCAN":             {users, user("noscan"), "SCAN is not permitted"},
 		"no expiry":           {users, user("noexpiry"), "neither PEXPIRETIME nor PTTL is permitted"},
@@ -38,8 +38,8 @@ func TestSource_Open_access(t *testing.T) {
 		"all without INFO":    {users, func(o *Options) { user("noinfo")(o); o.AllDatabases = true }, "list the databases"},
 		"no SELECT":           {users, func(o *Options) { user("noselect")(o); o.Databases = []int{1} }, "grant it to the user"},
 		"no SELECT of many":   {users, func(o *Options) { user("noselect")(o); o.AllDatabases = true }, "grant it to the user"},
-		"no such database":    {plain, func(o *Options) { o.Databases = []int{16} }, "a configured database does not exist"},
-		"no such database 2":  {plain, func(o *Options) { o.Databases = []int{0, 16} }, "a configured database does not exist"},
+		"no such database":    {plain, func(o *Options) { o.Databases = []int{16} }, "there is no such database: the server has fewer; check database"},
+		"no such database 2":  {plain, func(o *Options) { o.Databases = []int{0, 16} }, "there is no such database: the server has fewer; check database"},
 		"wrong name":          {encrypted, withTLS(func(c *tls.Config) { c.ServerName = "elsewhere" }), "set tls_server_name"},
 		"unknown authority":   {encrypted, withTLS(func(c *tls.Config) { c.RootCAs = nil }), "set tls_ca"},
 		"no certificate":      {strict, withTLS(func(c *tls.Config) { c.Certificates = nil }), "set tls_cert and tls_key"},

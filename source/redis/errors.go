@@ -86,24 +86,40 @@ func (n *node) connectError(err error) error {
 	} else if ok {
 		return n.outage(err)
 	}
-	if hint := tlsHint(err); hint != "" {
+	if hint := tlsHint(err); hint == noCertificate && n.certified() {
+		return n.access("%w; the server may not accept the client's certificate: check tls_cert and tls_key", err)
+	} else if hint != "" {
 		return n.access("%w; %s", err, hint)
 	}
-	var timeout net.Error
+	var (
+		timeout net.Error
+		lookup  *net.DNSError
+		other   *resp.ProtocolError
+	)
 	switch {
 	case n.reached:
+	case errors.As(err, &other) && strings.HasPrefix(other.Got, tlsAlert):
+		return n.access("the server speaks TLS at this port; set ssl to true, or use its port without TLS")
+	case errors.As(err, &other):
+		return n.access("%w; check host and port", err)
+	case errors.Is(err, syscall.ECONNREFUSED) && n.network == "unix":
+		return n.access("nobody listens at this socket; check its path, and that the server is running")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return n.access("the connection was refused; check host and port, and that the server is running")
 	case errors.Is(err, syscall.ENOENT):
 		return n.access("there is no such socket; check its path, and that the server is running")
 	case errors.Is(err, syscall.EACCES):
 		return n.access("the socket may not be opened by this user; check its permissions")
-	case errors.As(err, new(*net.DNSError)):
-		return n.access("%w; check the host name", err)
-	case (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) && n.options.TLS != nil:
-		return n.access("the server closed the connection at once; if it asks for client certificates, set tls_cert and tls_key, and check that this address may connect")
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return n.access("the server closed the connection at once; if it speaks TLS only, set ssl to true, and check that this address may connect")
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return n.access("there is no host %q; check the host name", lookup.Name)
+	case errors.As(err, &lookup):
+		return n.access("the host name %q cannot be looked up (%s); check the host name, and this machine's name servers", lookup.Name, lookup.Err)
+	case hungUp(err) && n.certified():
+		return n.access("the server closed the connection at once; check tls_cert and tls_key, which it may not accept, host and port, and that this address may connect")
+	case hungUp(err) && n.options.TLS != nil:
+		return n.access("the server closed the connection at once; if it asks for client certificates, set tls_cert and tls_key; otherwise check host and port, and that this address may connect")
+	case hungUp(err):
+		return n.access("the server closed the connection at once; if it speaks TLS only, set ssl to true; otherwise check host and port, and that this address may connect")
 	case errors.As(err, &timeout) && timeout.Timeout() && n.options.TLS != nil:
 		return n.access("no answer within the timeout; check host and port, and if the server does not speak TLS there, set ssl to false")
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -119,6 +135,19 @@ func (n *node) connectError(err error) error {
 func isPlain(err error) bool {
 	return errors.Is(err, errPlain) || errors.As(err, new(tls.RecordHeaderError))
 }
+
+// hungUp reports whether the other end has closed the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// certified reports whether there is a client's certificate for the server.
+func (n *node) certified() bool { return n.options.TLS != nil && len(n.options.TLS().Certificates) > 0 }
+
+// tlsAlert is how some servers of TLS begin to answer what is none.
+const tlsAlert = "\x15\x03"
+
+const noCertificate = "if the server asks for client certificates, set tls_cert and tls_key"
 
 // tlsHint returns what to do about a failure of TLS; empty if err is none.
 func tlsHint(err error) string {
@@ -137,7 +166,7 @@ func tlsHint(err error) string {
 	case strings.Contains(err.Error(), "remote error: tls: expired certificate"):
 		return "renew the client's certificate, tls_cert"
 	case errors.As(err, new(tls.AlertError)), strings.Contains(err.Error(), "remote error: tls:"):
-		return "if the server asks for client certificates, set tls_cert and tls_key"
+		return noCertificate
 	}
 	return ""
 }
@@ -147,7 +176,7 @@ func (n *node) refusal(answer resp.Error) error {
 	return n.refuse("%w", explained(answer))
 }
 
-var errWrongPassword = errors.New("the user name or the password is wrong; check username and password")
+var errWrongPassword = errors.New("the user name or the password is wrong, or the user is disabled; check username and password")
 
 func explained(answer resp.Error) error {
 	text := answer.Error()
@@ -161,13 +190,21 @@ func explained(answer resp.Error) error {
 	case strings.Contains(text, "SELECT is not allowed in cluster mode"):
 		return errors.New("the server is part of a cluster, which has database 0 alone; leave database out")
 	case strings.Contains(text, "DB index is out of range"):
-		return errors.New("a configured database does not exist; the server has fewer databases")
+		return errors.New("there is no such database: the server has fewer; check database")
 	case strings.HasPrefix(text, "NOPERM"):
-		return fmt.Errorf("%w; grant it to the user (docs/permissions.md has the rule)", answer)
+		return fmt.Errorf("%s is not permitted (%w); grant it to the user (docs/permissions.md has the rule)", commandIn(text), answer)
 	case strings.HasPrefix(text, "DENIED"):
 		return errors.New("the server is in protected mode and refuses other machines; set a password in the server, or connect from its own machine")
 	}
 	return fmt.Errorf("the server answered %q; check that it is a Redis or Valkey server that permits this", text)
+}
+
+// commandIn returns the command that an error reply names in single quotes.
+func commandIn(text string) string {
+	if words := strings.SplitN(text, "'", 3); len(words) == 3 {
+		return strings.ToUpper(strings.ReplaceAll(words[1], "|", " "))
+	}
+	return "what keylift needs"
 }
 
 // refuse is access for a server that has answered.

@@ -195,6 +195,8 @@ func (n *node) scannable(s *server) error {
 	switch {
 	case n.options.AllDatabases && !s.counted():
 		return n.refuse("INFO does not tell which databases hold keys, so not all can be read; grant INFO to the user, or list the databases")
+	case !s.can.scan && !strings.HasPrefix(s.can.refused["SCAN"], "NOPERM"):
+		return n.refuse("the server has no SCAN (%s), without which keys cannot be found; connect to the server itself if this is a proxy, or have the command enabled", strings.TrimSpace(s.can.refused["SCAN"]))
 	case !s.can.scan:
 		return n.refuse("SCAN is not permitted (%s); grant it to the user (docs/permissions.md has the rule)", s.can.refused["SCAN"])
 	}

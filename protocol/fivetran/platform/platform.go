@@ -6,6 +6,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ type Options struct {
 	Warehouse     string            // the DuckDB file
 	Deselect      []string          // tables, and columns as "table.column", that are not to be sent
 	Out           io.Writer         // told how it goes, a line each
+	WaitFor       time.Duration     // for the connector to listen; 0: a minute
 }
 
 // A Report counts what one sync sent.
@@ -44,6 +46,9 @@ type Report struct {
 	Resumed                              bool // the last sync had not ended
 	Elapsed                              time.Duration
 }
+
+// waitFor is how long a connector may take until it listens.
+const waitFor = time.Minute
 
 // A BreachError lists the rules that a connector broke.
 type BreachError struct {
@@ -92,7 +97,12 @@ func (p *platform) say(format string, args ...any) { _, _ = fmt.Fprintf(p.o.Out,
 
 // setUp asks for the form, checks it, and runs its tests.
 func (p *platform) setUp(ctx context.Context) error {
-	form, err := p.client.ConfigurationForm(ctx, &sdk.ConfigurationFormRequest{}, grpc.WaitForReady(true))
+	waiting, stop := context.WithTimeout(ctx, cmp.Or(p.o.WaitFor, waitFor))
+	defer stop()
+	form, err := p.client.ConfigurationForm(waiting, &sdk.ConfigurationFormRequest{}, grpc.WaitForReady(true))
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("no connector answers at %s; start it there (keylift serve), or say where it is by --port or --address", p.o.Address)
+	}
 	if err != nil {
 		return failed("ConfigurationForm", err)
 	}

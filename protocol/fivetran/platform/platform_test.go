@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
+	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/protocol/fivetran/sdk"
 )
 
@@ -442,6 +443,19 @@ func TestChecker_late(t *testing.T) {
 	c.records([]*sdk.Record{upsert(1, "a")})
 	if err := b.err(); err == nil || err.Error() != "no checkpoint came for more than 1h0m0s" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A connector that is not there is not waited for without end.
+func TestRun_nobody(t *testing.T) {
+	port, err := testserver.ReservePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Release()
+	_, err = Run(t.Context(), Options{Address: port.Address(), Out: io.Discard, WaitFor: 10 * time.Millisecond})
+	if want := "no connector answers at " + port.Address() + "; start it there (keylift serve), or say where it is by --port or --address"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %q", err, want)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // Replies are the replies to a pipeline. The zero Replies holds none.
@@ -68,6 +69,9 @@ const (
 	maxRead = 64 << 10
 )
 
+// kinds are the first bytes of replies.
+const kinds = "+-:$*"
+
 // maxLine is the longest first line of a reply: error replies are text.
 const maxLine = 64 << 10
 
@@ -106,6 +110,9 @@ func (r *Reader) reply(text []byte, start int) (_ []byte, end int, err error) {
 				return text, at, protocolError(text[at:])
 			}
 			if text, err = r.more(text, 1); err != nil {
+				if seen > 0 && strings.IndexByte(kinds, text[at]) < 0 {
+					err = protocolError(text[at:]) // whatever it was, it will not be one
+				}
 				return text, at, err
 			}
 		}
@@ -208,6 +215,13 @@ func (r *Reader) more(text []byte, wanted int) ([]byte, error) {
 	return text, err
 }
 
+// A ProtocolError says that what came is not the Redis protocol.
+type ProtocolError struct{ Got string }
+
+func (e *ProtocolError) Error() string {
+	return fmt.Sprintf("the server answered %.40q, which is not the Redis protocol", e.Got)
+}
+
 func protocolError(got []byte) error {
-	return fmt.Errorf("the server answered %.40q, which is not the Redis protocol", got)
+	return &ProtocolError{string(got[:min(len(got), 80)])}
 }
