@@ -50,6 +50,26 @@ func fillLong(tb testing.TB, c rueidis.Client, n int) map[string]string {
 	return want
 }
 
+// readOn goes on with a reading from its last place, as often as it takes.
+func readOn(tb testing.TB, s *Source, got reading, err error) reading {
+	tb.Helper()
+	for tries := 0; err != nil; tries++ {
+		if _, outage := errors.AsType[*outageError](err); !outage || tries == 10 {
+			tb.Fatalf("%v is not taken for an outage, or does not pass", err)
+		}
+		at := row.Position{}
+		if len(got.commits) > 0 {
+			at = got.commits[len(got.commits)-1]
+		}
+		var more reading
+		more, err = tryRead(tb, s, at)
+		maps.Copy(got.rows, more.rows)
+		more.rows, more.commits = got.rows, append(got.commits, more.commits...)
+		got = more
+	}
+	return got
+}
+
 // readCommits reads a snapshot up to its n-th place to resume from, or to its end.
 func readCommits(tb testing.TB, s *Source, n int, rows map[string]aRow) (at row.Position) {
 	tb.Helper()
@@ -293,29 +313,11 @@ func TestCluster_Next_failover(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	rows := got.rows
-	// The reading goes on from the last place, as often as it takes.
-	for tries := 0; err != nil && tries < 10; tries++ {
-		if _, outage := errors.AsType[*outageError](err); !outage {
-			t.Fatalf("%v is not taken for an outage", err)
-		}
-		at := row.Position{}
-		if len(got.commits) > 0 {
-			at = got.commits[len(got.commits)-1]
-		}
-		var more reading
-		more, err = tryRead(t, src, at)
-		maps.Copy(rows, more.rows)
-		more.commits = append(got.commits, more.commits...)
-		got = more
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	got = readOn(t, src, got, err)
 	if got.last.Closes != row.Snapshot || got.last.After.Generation != 1 {
 		t.Errorf("it ended with %v of generation %d", got.last.Closes, got.last.After.Generation)
 	}
-	holdsAll(t, rows, want)
+	holdsAll(t, got.rows, want)
 
 	// Taking over in order breaks no connection.
 	got, err = readBreaking(t, src, got.last.After, func() {

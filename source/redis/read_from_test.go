@@ -282,8 +282,37 @@ func TestReadFrom_lostPrimary(t *testing.T) {
 func TestReadFrom_cluster(t *testing.T) {
 	c := testserver.RedisCluster(t, testserver.ClusterOptions{Replicas: true})
 	want := fillLong(t, clusterClient(t, c), 3_000)
+	online := func() {
+		t.Helper()
+		for _, n := range c.Nodes() {
+			client := clientOf(t, n.Server)
+			until(t, func() bool {
+				text, err := send(t, client, "INFO", "replication").ToString()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.Contains(text, "role:slave") || strings.Contains(text, ",state=online")
+			}, "every primary has a replica")
+		}
+	}
+
+	// A replica that is read takes over: its slots are read again.
+	online()
+	src := sourceOf(t, c.Nodes()[0].Server, fromReplica, little)
+	got, err := readBreaking(t, src, row.Position{}, func() {
+		if _, err := c.FailOver(t.Context(), c.Nodes()[1]); err != nil {
+			t.Error(err)
+		}
+	})
+	got = readOn(t, src, got, err)
+	if got.last.Closes != row.Snapshot || got.last.After.Generation != 1 {
+		t.Errorf("it ended with %v of generation %d", got.last.Closes, got.last.After.Generation)
+	}
+	holdsAll(t, got.rows, want)
+
+	online()
 	var log strings.Builder
-	src := sourceOf(t, c.Nodes()[0].Server, fromReplica, logTo(&log))
+	src = sourceOf(t, c.Nodes()[0].Server, fromReplica, logTo(&log))
 	before := dumps(t, c)
 	if got := readAll(t, src, row.Position{}); len(got.rows) != len(want) {
 		t.Errorf("%d keys of %d", len(got.rows), len(want))
