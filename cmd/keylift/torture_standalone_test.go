@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/rueidis"
 
 	"github.com/keylift/keylift/internal/faultproxy"
 	"github.com/keylift/keylift/internal/testserver"
@@ -54,24 +51,8 @@ func (s *standalone) args() []string { return addressArgs(s.proxy) }
 
 func (s *standalone) weather(w torture.Weather) { weather(s.proxy, w) }
 
-func (s *standalone) write(ctx context.Context, w torture.Write) (refused []error) {
-	client := s.clients[s.primary]
-	commands := rueidis.Commands{client.B().Select().Index(int64(w.Database)).Build()}
-	if len(w.Commands) > 1 {
-		commands = append(commands, client.B().Multi().Build())
-	}
-	for _, c := range w.Commands {
-		commands = append(commands, client.B().Arbitrary(c...).Build())
-	}
-	if len(w.Commands) > 1 {
-		commands = append(commands, client.B().Exec().Build())
-	}
-	for _, reply := range client.DoMulti(ctx, commands...) {
-		if err := reply.Error(); err != nil && !rueidis.IsRedisNil(err) {
-			refused = append(refused, err)
-		}
-	}
-	return refused
+func (s *standalone) write(ctx context.Context, w torture.Write) []error {
+	return s.clients.write(ctx, s.primary, w)
 }
 
 func (s *standalone) inflict(t *testing.T, step torture.Step) {
@@ -129,12 +110,5 @@ func (s *standalone) failOver(t *testing.T) {
 
 func (s *standalone) ask(t *testing.T, databases []int) map[torture.Place]torture.Value {
 	t.Helper()
-	truth := map[torture.Place]torture.Value{}
-	for _, database := range databases {
-		if err := torture.Ask(t.Context(), s.clients[s.primary], database, truth); err != nil {
-			t.Fatal(fmt.Errorf("ask the server: %w", err))
-		}
-	}
-	s.clients.must(t, s.primary, "SELECT", "0")
-	return truth
+	return s.clients.truth(t, s.primary, databases)
 }

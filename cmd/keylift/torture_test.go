@@ -48,6 +48,7 @@ func TestTorture(t *testing.T) {
 	x := &tortures{free: map[torture.Deployment]chan arena{}, refusals: map[string]int{}}
 	x.offer(t, torture.Standalone, 4, newStandalone)
 	x.offer(t, torture.Cluster, 2, newClusterArena)
+	x.offer(t, torture.Sentinel, 2, newSentinelArena)
 	seeds := make(chan uint64)
 	t.Run("runs", func(t *testing.T) {
 		var lanes sync.WaitGroup

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -126,4 +128,38 @@ func (c tortureClients) evict(t *testing.T, server *testserver.Server) {
 	c.must(t, server, "CONFIG", "SET", "maxmemory", strconv.Itoa(used-20_000))
 	c.must(t, server, "PING")
 	c.must(t, server, "CONFIG", "SET", "maxmemory", "0")
+}
+
+// write writes to a server of its own and returns what that refused.
+func (c tortureClients) write(ctx context.Context, server *testserver.Server, w torture.Write) (refused []error) {
+	client := c[server]
+	commands := rueidis.Commands{client.B().Select().Index(int64(w.Database)).Build()}
+	if len(w.Commands) > 1 {
+		commands = append(commands, client.B().Multi().Build())
+	}
+	for _, words := range w.Commands {
+		commands = append(commands, client.B().Arbitrary(words...).Build())
+	}
+	if len(w.Commands) > 1 {
+		commands = append(commands, client.B().Exec().Build())
+	}
+	for _, reply := range client.DoMulti(ctx, commands...) {
+		if err := reply.Error(); err != nil && !rueidis.IsRedisNil(err) {
+			refused = append(refused, err)
+		}
+	}
+	return refused
+}
+
+// truth asks a server for all keys of databases.
+func (c tortureClients) truth(t *testing.T, server *testserver.Server, databases []int) map[torture.Place]torture.Value {
+	t.Helper()
+	truth := map[torture.Place]torture.Value{}
+	for _, database := range databases {
+		if err := torture.Ask(t.Context(), c[server], database, truth); err != nil {
+			t.Fatal(fmt.Errorf("ask the server: %w", err))
+		}
+	}
+	c.must(t, server, "SELECT", "0")
+	return truth
 }

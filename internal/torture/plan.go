@@ -20,12 +20,14 @@ type Deployment string
 const (
 	Standalone Deployment = "standalone" // a server that has a replica for failovers
 	Cluster    Deployment = "cluster"    // three primaries with a replica each
+	Sentinel   Deployment = "sentinel"   // a server with a replica, which sentinels watch
 )
 
 // A Plan is everything that is decided of a run before it begins.
 type Plan struct {
 	Seed       uint64
 	Deployment Deployment
+	ReadFrom   string      // of a Sentinel deployment: "primary" or "replica"
 	Databases  []int       // that are written to
 	Database   string      // that keylift reads, as its setting says it
 	Server     [][2]string // settings of the server
@@ -107,6 +109,7 @@ const (
 var heavy = map[Deployment][]Fault{
 	Standalone: {Restart, FailOver, Evict},
 	Cluster:    {Restart, FailOver, Evict, Reshard, Reshard, Reshard},
+	Sentinel:   {FailOver, FailOver, Evict},
 }
 
 var light = []Fault{Cut, Cut, Hang, Refuse, KillClients}
@@ -156,8 +159,15 @@ func (p *planner) mode() string {
 	return pick(p.random, "scan", "replica", "auto")
 }
 
+// sentinelEvery has one in so many of the plans that would be of a standalone server be
+// of one that sentinels watch.
+const sentinelEvery = 10
+
 func (p *planner) deploy() {
 	p.plan.Deployment = pick(p.random, Standalone, Standalone, Cluster)
+	if p.plan.Deployment == Standalone && p.plan.Seed%sentinelEvery == 0 {
+		p.plan.Deployment, p.plan.ReadFrom = Sentinel, pick(p.random, "primary", "replica")
+	}
 	p.plan.Databases, p.plan.Database = []int{0}, "0"
 	if p.plan.Deployment != Cluster && p.one(3) {
 		p.plan.Databases = []int{0, 1, 3}
@@ -279,6 +289,9 @@ func (p *Plan) Has(f Fault) bool {
 // Args returns the arguments of every keylift command of the run.
 func (p *Plan) Args() []string {
 	args := []string{"--database", p.Database, "--allow-empty"} // writes may empty a database
+	if p.ReadFrom != "" {
+		args = append(args, "--read-from", p.ReadFrom)
+	}
 	if len(p.Tables) > 0 {
 		args = append(args, "--tables", tablesJSON(p.Tables))
 	}

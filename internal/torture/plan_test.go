@@ -30,7 +30,7 @@ func TestNew_everything(t *testing.T) {
 	met := map[string]bool{}
 	for seed := range uint64(400) {
 		p := torture.New(seed)
-		met[fmt.Sprint("deployment ", p.Deployment)] = true
+		met[fmt.Sprint("deployment ", p.Deployment, p.ReadFrom)] = true
 		met[fmt.Sprint("database ", p.Database)] = true
 		met[fmt.Sprintf("skip %t", p.Skip)] = true
 		met[fmt.Sprintf("hard %t", p.Hard)] = true
@@ -56,7 +56,7 @@ func TestNew_everything(t *testing.T) {
 	}
 	all := slices.Sorted(maps.Keys(met))
 	for _, want := range []string{
-		"deployment standalone", "deployment cluster", "database 0", "database 0,3", "database all", "skip true", "hard true", "hard false", "tables true", "tables false",
+		"deployment standalone", "deployment cluster", "deployment sentinelprimary", "deployment sentinelreplica", "database 0", "database 0,3", "database all", "skip true", "hard true", "hard false", "tables true", "tables false",
 		"layout columns , history true, trim ", "layout columns , history false, trim ", "layout value , history true, trim ", "layout value string, history false, trim ",
 		"layout elements hash, history true, trim ", "layout elements list, history true, trim ", "layout elements set, history false, trim ", "layout elements zset, history true, trim ",
 		"layout elements stream, history true, trim keep", "layout elements stream, history false, trim mirror",
@@ -64,6 +64,7 @@ func TestNew_everything(t *testing.T) {
 		"mode replica, follow false, ends interrupt, process false", "mode replica, follow true, ends kill, process true", "mode auto, follow true, ends interrupt, process true",
 		"standalone: cut", "standalone: hang", "standalone: refuse", "standalone: kill clients", "standalone: restart", "standalone: lag", "standalone: fail over", "standalone: evict",
 		"cluster: cut", "cluster: hang", "cluster: refuse", "cluster: kill clients", "cluster: restart", "cluster: fail over", "cluster: evict", "cluster: open slots", "cluster: move slots",
+		"sentinel: cut", "sentinel: kill clients", "sentinel: fail over", "sentinel: evict",
 	} {
 		if !met[want] {
 			t.Errorf("no plan has %q; there are\n%s", want, strings.Join(all, "\n"))
