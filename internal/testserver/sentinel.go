@@ -105,7 +105,7 @@ func (g *Group) watch(ctx context.Context) error {
 	lines := []string{
 		fmt.Sprintf("sentinel monitor %s %s %s %d", name, host, port, sentinels/2+1),
 		fmt.Sprintf("sentinel down-after-milliseconds %s 2000", name),
-		fmt.Sprintf("sentinel failover-timeout %s 2000", name),
+		fmt.Sprintf("sentinel failover-timeout %s 5000", name),
 	}
 	if p := g.options.Server.Password; p != "" {
 		lines = append(lines, fmt.Sprintf("sentinel auth-pass %s %s", name, p))
@@ -123,8 +123,19 @@ func (g *Group) watch(ctx context.Context) error {
 	}
 	g.sentinels = append(g.sentinels, s)
 	// Where it can be told to look around more often than every other second, it is.
-	_, _ = s.ask(ctx, "SENTINEL", "DEBUG", "info-period", "200", "publish-period", "200", "ask-period", "200")
+	_, _ = s.ask(ctx, "SENTINEL", "DEBUG", "info-period", "200", "publish-period", quickly, "ask-period", "200")
 	return nil
+}
+
+// How often Sentinels tell each other what they know, in ms. One that has seen a replica
+// be a primary for four times as long, and was told of no failover, makes it a replica
+// again: in the midst of a failover, too.
+const quickly, usually = "200", "2000"
+
+func (g *Group) publishEvery(ctx context.Context, ms string) {
+	for _, s := range g.sentinels {
+		_, _ = s.ask(ctx, "SENTINEL", "DEBUG", "publish-period", ms)
+	}
 }
 
 // Name returns the name of the primary, as Sentinels know it.
@@ -224,6 +235,7 @@ func (g *Group) FailOver(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.publishEvery(ctx, usually)
 	err = until(ctx, "a replica may be promoted", func(ctx context.Context) bool {
 		for _, s := range g.sentinels {
 			if _, err := s.ask(ctx, "SENTINEL", "FAILOVER", g.options.Name); err == nil {
@@ -245,6 +257,7 @@ func (g *Group) Crash(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.publishEvery(ctx, usually)
 	was.Kill()
 	return g.promoted(ctx, was)
 }
@@ -257,6 +270,7 @@ func (g *Group) promoted(ctx context.Context, was *Server) (*Server, error) {
 		is, err = g.Primary(ctx)
 		return err == nil && is != was && is.info(ctx, "role") == "master"
 	})
+	g.publishEvery(ctx, quickly)
 	return is, err
 }
 
