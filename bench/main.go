@@ -52,7 +52,7 @@ type bench struct {
 	rounds    int
 	rtt       time.Duration
 	big       bool
-	pace      time.Duration
+	pace      string   // flags of the sync that spares the server
 	only      []string // names of measurements; empty: all
 	program   string   // keylift
 	connector string   // the Fivetran connector
@@ -73,7 +73,7 @@ func runBench(ctx context.Context) (err error) {
 	flag.IntVar(&b.rounds, "rounds", 3, "number of `rounds`; in each, all measurements are made once")
 	flag.DurationVar(&b.rtt, "rtt", 0, "also read through a proxy that adds this `time` to each round trip")
 	flag.BoolVar(&b.big, "big", false, "also sync a sorted set of two million members")
-	flag.DurationVar(&b.pace, "pace", 500*time.Microsecond, "max_source_latency of the sync that spares the server")
+	flag.StringVar(&b.pace, "pace", "--max-source-latency 500us", "`flags` of the sync that spares the server")
 	flag.StringVar(&only, "only", "", "make only these `measurements`, of "+strings.Join(names(), ", "))
 	flag.StringVar(&limits, "limits", "", "measure these `limits` and nothing else, all or of "+strings.Join(limitNames(), ", "))
 	flag.StringVar(&b.program, "keylift", "bin/keylift", "the keylift `program` to measure")
@@ -172,8 +172,9 @@ var measurements = []measurement{
 	{"fivetran", fivetran("100")},
 	{"fivetran-1000", fivetran("1000")},
 	{"first", firstSync()},
-	{"loaded", loaded},
+	{"loaded", loaded("first")},
 	{"first-paced", paced},
+	{"loaded-paced", loaded("first-paced")},
 	{"unchanged", unchangedSync()},
 	{"changed", changedSync},
 	{"first-fast", firstSync(fast)},
@@ -194,6 +195,7 @@ var needs = map[string][]string{
 	"unchanged":       {"first"},
 	"changed":         {"first"},
 	"loaded":          {"first"},
+	"loaded-paced":    {"first-paced"},
 	"unchanged-fast":  {"first-fast"},
 	"replica-catchup": {"replica-first"},
 	"follow":          {"replica-first"},

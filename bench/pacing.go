@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,21 +23,23 @@ import (
 // thread has as much to do.
 const (
 	busyClients = 20
-	busySeconds = 8
+	busySeconds = 5
 	busyKeys    = 100_000 // that are asked for
 	adjustEvery = 100 * time.Millisecond
 )
 
-// loaded measures the client that does GET beside a server as busy as during the
-// first sync of the round.
-func loaded(ctx context.Context, b *bench, round int) (sample, error) {
-	first := b.results["first"][round]
-	return b.measureChild(ctx, b.command(ctx, "busy", b.server.Address(), append(b.data.args(), strconv.FormatFloat(first.serverCPU/first.seconds, 'f', 3, 64))...))
+// loaded measures the client that does GET beside a server as busy as during another
+// measurement of the round.
+func loaded(as string) run {
+	return func(ctx context.Context, b *bench, round int) (sample, error) {
+		s := b.results[as][round]
+		return b.measureChild(ctx, b.command(ctx, "busy", b.server.Address(), append(b.data.args(), strconv.FormatFloat(s.serverCPU/s.seconds, 'f', 3, 64))...))
+	}
 }
 
 // paced measures a first sync that keeps the server's answers short.
 func paced(ctx context.Context, b *bench, round int) (sample, error) {
-	return firstSync("--max-source-latency", b.pace.String())(ctx, b, round)
+	return firstSync(strings.Fields(b.pace)...)(ctx, b, round)
 }
 
 // keepBusy keeps the server busy for a share of a processor's time, the third
