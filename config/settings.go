@@ -268,7 +268,7 @@ var settings = []setting[Config]{
 		value:   bind(truth, func(c *Config) *bool { return &c.AllowEmpty }),
 	},
 	{
-		Setting: Setting{Key: "checkpoint_interval", Group: writing, Default: "1000", Doc: "Keys after which the place to resume from is committed with the rows, though not more than once a second."},
+		Setting: Setting{Key: "checkpoint_interval", Group: writing, Default: "1000", Doc: "Keys after which the place to resume from is committed with the rows, though not more than once a second. With many `tables` it takes as many more keys for every 50 of them."},
 		value:   bind(whole(1, 1_000_000_000), func(c *Config) *int { return &c.CheckpointInterval }),
 	},
 	{

@@ -20,6 +20,10 @@ const checkpointEvery = time.Second
 // forever is how long a run that follows asks a server again that does not answer.
 const forever = 100 * 365 * 24 * time.Hour
 
+// tablesOfCheckpoint is for how many tables checkpoint_interval is meant; with more,
+// checkpoints are rarer.
+const tablesOfCheckpoint = 50
+
 func newSync(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sync",
@@ -115,7 +119,7 @@ func (c *cli) run(ctx context.Context, cfg *config.Config, src source.Source, ke
 	sum, err = engine.Run(ctx, engine.Options{
 		Sync: syncName(cfg), Source: src, Destination: dst,
 		QueueBytes:     cfg.MemoryLimit / queueShare,
-		CheckpointRows: int64(cfg.CheckpointInterval), CheckpointEvery: c.checkpointEvery,
+		CheckpointRows: int64(cfg.CheckpointInterval * (1 + len(cfg.Tables)/tablesOfCheckpoint)), CheckpointEvery: c.checkpointEvery,
 		MayDelete: cfg.MayDelete(), RetryFor: retryFor, Logger: log, Progress: progress,
 	})
 	stop()

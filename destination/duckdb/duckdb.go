@@ -44,7 +44,9 @@ type Destination struct {
 	grown  bool     // published rows have changed since
 	tables map[string]*preparedTable
 	names  []string // of the tables, in the order of Prepare
-	staged *filter  // of all tables; nil until rows are staged
+	// What DuckDB told of the schema, while many tables are looked at; otherwise nil.
+	listed *listing
+	staged *filter // of all tables; nil until rows are staged
 	// How much memory DuckDB may take now, and all indexes at the most.
 	limit      int64
 	indexLimit int64

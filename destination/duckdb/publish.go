@@ -40,6 +40,9 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope, mayD
 	if err := d.conn.exec(ctx, "COMMIT"); err != nil {
 		return total, fmt.Errorf("stage rows: %w", err)
 	}
+	if err := d.relieved(ctx); err != nil {
+		return total, fmt.Errorf("begin to publish: %w", err)
+	}
 	if err := d.useThreads(ctx, runtime.GOMAXPROCS(0)); err != nil {
 		return total, fmt.Errorf("begin to publish: %w", err)
 	}

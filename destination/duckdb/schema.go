@@ -75,17 +75,33 @@ func wanted(t *row.Table) []column {
 
 // Prepare creates the tables that are missing, and adds and widens columns.
 func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
-	var todo []string
+	var todo, names []string
 	prepared := make(map[string]*preparedTable, len(tables))
-	names := make([]string, 0, len(tables))
+	err := d.withListing(ctx, func() (err error) {
+		todo, names, err = d.fitAll(ctx, tables, prepared)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.inTransaction(ctx, todo); err != nil {
+		return fmt.Errorf("prepare tables: %w", err)
+	}
+	d.tables, d.names = prepared, names
+	return nil
+}
+
+// fitAll returns the statements after which all tables and their views are there, and
+// the tables' names.
+func (d *Destination) fitAll(ctx context.Context, tables []*row.Table, prepared map[string]*preparedTable) (todo, names []string, err error) {
 	for _, t := range tables {
 		p := &preparedTable{Table: t, given: t, salt: xxhash.Sum64String(t.Name)}
 		if err := d.findStage(ctx, p); err != nil {
-			return fmt.Errorf("find what is staged of table %q: %w", t.Name, err)
+			return nil, nil, fmt.Errorf("find what is staged of table %q: %w", t.Name, err)
 		}
 		statements, err := d.fit(ctx, p, t, p.staged)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		todo = append(todo, statements...)
 		prepared[t.Name] = p
@@ -94,15 +110,11 @@ func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 	for _, name := range names {
 		statements, err := d.viewsOf(ctx, prepared[name], prepared)
 		if err != nil {
-			return fmt.Errorf("find the views of table %q: %w", name, err)
+			return nil, nil, fmt.Errorf("find the views of table %q: %w", name, err)
 		}
 		todo = append(todo, statements...)
 	}
-	if err := d.inTransaction(ctx, todo); err != nil {
-		return fmt.Errorf("prepare tables: %w", err)
-	}
-	d.tables, d.names = prepared, names
-	return nil
+	return todo, names, nil
 }
 
 // fit returns the statements after which the table of p, and its stage where that is
@@ -208,6 +220,9 @@ func (c column) definitionType() string {
 // columns returns the columns of a table of the schema, in order; nil where
 // there is no such table.
 func (d *Destination) columns(ctx context.Context, name string) ([]column, error) {
+	if d.listed != nil {
+		return d.listed.columns[name], nil
+	}
 	var cols []column
 	err := d.conn.query(ctx, `SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns()
 		WHERE database_name = current_database() AND schema_name = ? AND table_name = ? ORDER BY column_index`,

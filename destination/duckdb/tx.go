@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,6 +20,7 @@ type tx struct {
 	done    bool                    // committed or rolled back
 	widened bool                    // tables have got columns by it
 	local   map[*preparedTable]bool // rows have been appended to their stages
+	handed  int                     // how often DuckDB was, see relieve
 }
 
 // Begin starts a transaction.
@@ -104,6 +104,12 @@ func (tx *tx) Stage(ctx context.Context, p row.Position) error {
 	}
 	s.position, s.published, s.started = p, false, tx.d.started
 	for _, t := range tx.d.tables {
+		if len(t.seen) == 0 {
+			continue
+		}
+		if err := tx.relieve(ctx); err != nil {
+			return err
+		}
 		if err := tx.d.note(ctx, t); err != nil {
 			return fmt.Errorf("note unchanged keys of table %q: %w", t.Name, err)
 		}
@@ -132,20 +138,25 @@ func (tx *tx) commit(ctx context.Context, s *syncRow) error {
 }
 
 func (tx *tx) closeAppenders(ctx context.Context) error {
-	var errs []error
-	for _, a := range tx.open {
-		errs = append(errs, a.close(ctx))
+	for t, a := range tx.open {
+		if err := tx.relieve(ctx); err != nil {
+			return err
+		}
+		delete(tx.open, t)
+		if err := a.close(ctx); err != nil {
+			return err
+		}
 	}
-	clear(tx.open)
-	return errors.Join(errs...)
+	return nil
 }
 
 // discard drops the rows that DuckDB has not been handed yet.
 func (tx *tx) discard() {
 	for _, a := range tx.open {
 		a.clear()
+		_ = a.close(context.Background())
 	}
-	_ = tx.closeAppenders(context.Background())
+	clear(tx.open)
 }
 
 // Rollback drops what is not committed.
@@ -160,10 +171,16 @@ func (tx *tx) Rollback() error {
 	if err := tx.d.conn.exec(context.Background(), "ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction is active") {
 		return fmt.Errorf("roll back: %w", err)
 	}
-	for _, t := range tx.d.tables {
-		if err := tx.d.findStage(context.Background(), t); err != nil {
-			return fmt.Errorf("roll back: %w", err)
+	err := tx.d.withListing(context.Background(), func() error {
+		for _, t := range tx.d.tables {
+			if err := tx.d.findStage(context.Background(), t); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("roll back: %w", err)
 	}
 	if tx.widened {
 		if err := tx.d.narrow(context.Background()); err != nil {

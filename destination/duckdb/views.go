@@ -54,6 +54,10 @@ func (d *Destination) warn(text, view, table string) {
 // comment returns the comment of a view and whether there is a table or a view of the
 // name.
 func (d *Destination) comment(ctx context.Context, name string) (comment string, found bool, err error) {
+	if d.listed != nil {
+		comment, found = d.listed.comments[name]
+		return comment, found, nil
+	}
 	for _, q := range []string{"SELECT '' FROM duckdb_tables() WHERE table_name", "SELECT coalesce(comment, '') FROM duckdb_views() WHERE view_name"} {
 		err = d.conn.query(ctx, q+" = ? AND database_name = current_database() AND schema_name = ?", func(c *chunk) error {
 			comment, found = c.text(0, 0), true
