@@ -27,6 +27,7 @@ type notifiedReader struct {
 	resumed  bool    // part of it was read before the notifications began
 	began    time.Time
 	flushes  flushes       // of the server, when it began
+	lineage  lineage       // of its data then
 	at       row.Position  // behind the last complete snapshot
 	changes  *notifiedKeys // nil: not begun
 }
@@ -60,7 +61,7 @@ func (s *Source) openNotified(ctx context.Context, from row.Position) (source.Re
 // readSnapshot starts a snapshot behind from, or goes on with one. It takes over ss.
 func (r *notifiedReader) readSnapshot(ctx context.Context, ss *session, from row.Position) (err error) {
 	r.events.restart()
-	r.began, r.flushes = time.Now(), ss.flushes(ctx)
+	r.began, r.flushes, r.lineage = time.Now(), ss.flushes(ctx), lineageOf(ss.server.info)
 	if r.snapshot, err = r.source.newReader(ctx, ss, from); err != nil {
 		ss.close()
 		return err
@@ -177,6 +178,9 @@ func (k *notifiedKeys) feed(ctx context.Context) error {
 		flushes := k.session.flushes(ctx)
 		if flushes.follow(k.of.flushes) {
 			return &source.PositionLostError{Reason: "a database was emptied or exchanged (FLUSHALL, FLUSHDB, SWAPDB)", Emptied: true}
+		}
+		if err := k.session.keeps(ctx, k.of.lineage); err != nil {
+			return err
 		}
 		switch o := &k.source.options; {
 		case overflow:

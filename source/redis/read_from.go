@@ -211,13 +211,16 @@ func copiesFrom(info map[string]string) string {
 	return joined(info["master_host"], info["master_port"])
 }
 
-// same reports, as an error, that the copy which ss reads may have been made anew
-// since it was chosen. Where the server is no replica of an origin there is nothing to
-// ask.
+// same reports, as an error, that the data which s reads may have been made anew since
+// it began, or since the copy of an origin was chosen. The nodes of a cluster are
+// watched by their slots.
 func (s *session) same(ctx context.Context) error {
 	o := s.node.origin
-	if o == nil {
+	switch {
+	case o == nil && s.server.cluster:
 		return nil
+	case o == nil:
+		return s.keeps(ctx, lineageOf(s.server.info))
 	}
 	info, err := s.replication(ctx)
 	if ctx.Err() != nil {

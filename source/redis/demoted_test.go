@@ -1,0 +1,131 @@
+package redis
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/keylift/keylift/internal/testserver"
+	"github.com/keylift/keylift/row"
+	"github.com/keylift/keylift/source"
+)
+
+// demote makes a server the replica of another, and waits until it has its data.
+func demote(t *testing.T, c rueidis.Client, to *testserver.Server) {
+	t.Helper()
+	host, port, _ := strings.Cut(to.Address(), ":")
+	send(t, c, "REPLICAOF", host, port)
+	for late := time.Now().Add(long); ; time.Sleep(5 * time.Millisecond) {
+		text, err := send(t, c, "INFO", "replication").ToString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(text, "master_link_status:up") {
+			return
+		}
+		if time.Now().After(late) {
+			t.Fatal(text)
+		}
+	}
+}
+
+// TestReader_Next_demoted: a server that becomes a replica while it is read has other data
+// from then on, and what was read before is not published with them. One that becomes a
+// primary has the same.
+func TestReader_Next_demoted(t *testing.T) {
+	s, other := testserver.Redis(t, testserver.Options{}), primary(t)
+	c, there := clientOf(t, s), clientOf(t, other)
+	fillStrings(t, c, 20_000)
+	send(t, there, "SET", "new", "1")
+	rows := map[string]aRow{}
+	r := openReader(t, sourceOf(t, s, unread), row.Position{})
+	next := func() (closes row.Boundary, err error) {
+		b, err := r.Next(t.Context())
+		if err != nil {
+			return row.None, err
+		}
+		rowsOf(t, b, rows)
+		return b.Closes, nil
+	}
+	if _, err := next(); err != nil {
+		t.Fatal(err)
+	}
+	demote(t, c, other)
+	var err error
+	for err == nil {
+		_, err = next()
+	}
+	// While the server loads, it may have said so.
+	if lost, ok := errors.AsType[*source.PositionLostError](err); !retryable(err) && (!ok || !strings.Contains(lost.Reason, "has taken over the data of another")) {
+		t.Fatal(err)
+	}
+	if got := readAll(t, sourceOf(t, s), row.Position{}); len(got.rows) != 1 {
+		t.Errorf("%d keys, want that of the other server", len(got.rows))
+	}
+
+	fillStrings(t, there, 20_000)
+	send(t, there, "WAIT", "1", "0")
+	rows, r = map[string]aRow{}, openReader(t, sourceOf(t, s, unread), row.Position{})
+	if _, err := next(); err != nil {
+		t.Fatal(err)
+	}
+	send(t, c, "REPLICAOF", "NO", "ONE")
+	for closes := row.None; closes != row.Snapshot; {
+		if closes, err = next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(rows) != 20_001 {
+		t.Errorf("%d keys", len(rows))
+	}
+}
+
+// TestNotified_demoted: nothing notifies of the data that a server takes over.
+func TestNotified_demoted(t *testing.T) {
+	s, other := notifying(t), primary(t)
+	c := clientOf(t, s)
+	fillStrings(t, c, 100)
+	send(t, clientOf(t, other), "SET", "new", "1")
+	m := &mirror{}
+	src := sourceOf(t, s, notified)
+	r := openReader(t, src, row.Position{})
+	if _, err := m.until(t.Context(), t, r, "s:99"); err != nil {
+		t.Fatal(err)
+	}
+	demote(t, c, other)
+	_, err := m.until(t.Context(), t, r, "never")
+	if lost, ok := errors.AsType[*source.PositionLostError](err); !retryable(err) && (!ok || !strings.Contains(lost.Reason, "has taken over the data of another")) {
+		t.Fatal(err)
+	}
+	m.at.Token = ""
+	if snapshots, err := m.until(t.Context(), t, openReader(t, src, m.at), "new"); err != nil || snapshots != 1 || len(m.rows) != 1 {
+		t.Errorf("%d rows of %d snapshots, %v", len(m.rows), snapshots, err)
+	}
+}
+
+func TestLineage(t *testing.T) {
+	const a, b, none = "aaaa", "bbbb", "0000"
+	of := func(role, id, before string) lineage {
+		return lineageOf(map[string]string{"role": role, "master_replid": id, "master_replid2": before})
+	}
+	for i, tt := range []struct {
+		was, is lineage
+		want    bool
+	}{
+		{of("master", a, none), of("master", a, none), false},
+		{of("slave", a, none), of("master", b, a), false},   // promoted
+		{of("master", a, none), of("slave", b, a), false},   // demoted, and kept its data
+		{of("master", a, none), of("slave", b, none), true}, // and took over others
+		{of("master", a, none), of("master", "cccc", b), true},
+		{of("master", a, none), of("master", b, none), false}, // gave its backlog up
+		{of("", "", ""), of("slave", b, none), false},
+	} {
+		if got := tt.is.replaces(tt.was); got != tt.want {
+			t.Error("case " + strconv.Itoa(i))
+		}
+	}
+}
