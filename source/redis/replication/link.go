@@ -271,7 +271,8 @@ func ended(err error) error {
 	return err
 }
 
-var errClosed = errors.New("the server closed the replication link")
+var errClosed = errors.New("the server closed the replication link; its log says why; " +
+	"where client-output-buffer-limit was exceeded, raise it for replicas")
 
 // A Start is where a server lets a link begin.
 type Start struct {
