@@ -224,7 +224,7 @@ func TestSentinel_identity(t *testing.T) {
 		"the sentinel asks for a password; set sentinel_password, and sentinel_username if it is not the default user":             func(o *Options) { o.Sentinel.Password = "" },
 		"the sentinel does not take the user name or the password; check sentinel_username and sentinel_password":                  func(o *Options) { o.Sentinel.Password = "other" },
 		"grant +sentinel|get-master-addr-by-name to the user":                                                                      user("nobody", "any"),
-		"the user name or the password is wrong; check username and password":                                                      func(o *Options) { o.Password = "other" },
+		"the user name or the password is wrong, or the user is disabled; check username and password":                             func(o *Options) { o.Password = "other" },
 		"if it speaks TLS only, set sentinel_tls to true":                                                                          func(o *Options) { o.Sentinel.TLS = nil },
 		"the sentinel does not speak TLS at this port: set sentinel_tls to false":                                                  at(plain.Address()),
 		"set tls_ca to the certificate of the authority that signed it":                                                            func(o *Options) { o.Sentinel.TLS = func() *tls.Config { return &tls.Config{} } },
