@@ -36,6 +36,9 @@ type Options struct {
 	// Later reports, by the name of a module's type, whether its keys are read in
 	// another way, so that they are no rows here; nil: none are.
 	Later func(kind string) bool
+	// Owns reports, of a key that is read, whether it is a row here; nil: all are. Several
+	// goroutines may call it at a time.
+	Owns func(database int, key []byte) bool
 	// Tail is told, of each stream and time series in a table that Appends, where it
 	// ends; nil: nobody is. Several goroutines may call it at a time.
 	Tail func(database int, key string, t table.Tail)
@@ -267,11 +270,13 @@ func (d *decoder) visitor(k *value.Key) value.Visitor {
 	name := k.Type.String()
 	if k.Type == value.Module {
 		name = k.Module
-		if o.Later != nil && o.Filter.Type(name) && o.Later(name) {
-			return nil
-		}
 	}
-	if !o.Filter.Type(name) || !o.Filter.AnyKey() && !o.Filter.Key(string(k.Name)) || !o.Plan.Reads(k.Name) {
+	switch {
+	case !o.Filter.Type(name), !o.Filter.AnyKey() && !o.Filter.Key(string(k.Name)), !o.Plan.Reads(k.Name):
+		return nil
+	case o.Owns != nil && !o.Owns(k.Database, k.Name):
+		return nil
+	case k.Type == value.Module && o.Later != nil && o.Later(name):
 		return nil
 	}
 	k.ReadAt = d.job.readAt

@@ -267,7 +267,7 @@ func (c *clusterArena) inflict(t *testing.T, s torture.Step) {
 		disturb(c.proxies[c.primary(t, s.Shard)], s.Fault)
 	case torture.KillClients:
 		for _, n := range c.nodes {
-			c.clients.drop(t, n.Server, "normal", "pubsub")
+			c.clients.drop(t, n.Server, "normal", "pubsub", "replica")
 		}
 	case torture.Evict:
 		c.clients.evict(t, c.primary(t, s.Shard).Server)

@@ -153,9 +153,6 @@ func (p *planner) one(n int) bool { return p.random.IntN(n) == 0 }
 func pick[T any](random *rand.Rand, of ...T) T { return of[random.IntN(len(of))] }
 
 func (p *planner) mode() string {
-	if p.plan.Deployment == Cluster {
-		return pick(p.random, "scan", "auto")
-	}
 	return pick(p.random, "scan", "replica", "auto")
 }
 
@@ -191,7 +188,7 @@ func (p *planner) deploy() {
 
 // act plans an act that is disturbed.
 func (p *planner) act(n int, mode string) Act {
-	a := Act{Mode: mode, End: Await, Flags: p.flags(), Follow: p.one(3) && p.plan.Deployment != Cluster, Process: p.one(5)}
+	a := Act{Mode: mode, End: Await, Flags: p.flags(), Follow: p.one(3) && (mode != "scan" || p.plan.Deployment != Cluster), Process: p.one(5)}
 	if n == 0 {
 		a.Before = p.writer.fill(pick(p.random, 4, 16, 16, 60))
 	} else {

@@ -137,8 +137,18 @@ func (s *Source) primaries(ctx context.Context) ([]*session, error) {
 	return l.sessions(ctx, v)
 }
 
-// errCluster says what a cluster is not read by yet.
-var errCluster = errors.New("the server is part of a cluster, which is read by SCAN alone; set mode to scan, and leave follow out")
+// isCluster reports whether the source is a cluster.
+func (s *Source) isCluster(ctx context.Context) (bool, error) {
+	ss, err := s.reach(ctx)
+	if err != nil {
+		return false, err
+	}
+	ss.close()
+	return ss.server.cluster, nil
+}
+
+// errCluster says how a cluster is not followed.
+var errCluster = errors.New("the server is part of a cluster, which is not followed by keyspace notifications; set mode to replica, where the servers permit PSYNC, or leave follow out")
 
 // probes is how many keys are asked for to find out whether a server holds all slots.
 const probes = 32

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
 	"github.com/keylift/keylift/source/redis/topology"
@@ -31,13 +33,27 @@ func (s *Source) inspectCluster(ctx context.Context) (*source.Report, error) {
 	defer closeAll(sessions)
 	all := &inspection{report: &source.Report{Mode: modeScan}}
 	s.inspectSlots(all, v)
-	var each []*inspection
-	for _, ss := range sessions {
-		i, _, err := s.inspectServer(ctx, ss)
-		if err != nil {
-			return nil, err
-		}
-		each = append(each, i)
+	if err := s.prepare(sessions); err != nil {
+		return nil, err
+	}
+	c, err := s.choose(ctx, row.Position{})
+	if err != nil {
+		return nil, err
+	}
+	each := make([]*inspection, len(sessions))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(clusterNodes)
+	for n, ss := range sessions {
+		g.Go(func() (err error) {
+			var ready bool
+			if each[n], ready, err = s.inspectServer(gctx, ss); ready && c.mode == modeReplica {
+				s.inspectReplica(gctx, ss, each[n])
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	all.gather(each)
 	s.inspectTables(all)
@@ -47,12 +63,11 @@ func (s *Source) inspectCluster(ctx context.Context) (*source.Report, error) {
 			report.Nodes = append(report.Nodes, source.Node{Address: r.Address, Role: "replica"})
 		}
 	}
-	c, err := s.choose(ctx, row.Position{})
-	if err != nil {
-		return nil, err
-	}
 	report.Mode, report.Reason = c.mode, c.reason
-	if c.mode != modeScan || s.options.Follow {
+	if c.mode == modeReplica && s.options.ReadReplica {
+		all.add("read_from", source.Warn, noStandIn)
+	}
+	if c.mode == modeScan && s.options.Follow {
 		all.add("mode", source.Fail, errCluster.Error())
 	}
 	return report, nil

@@ -25,8 +25,8 @@ type lookout struct {
 }
 
 const (
-	// tornLooks is how often a slot may be found open on one side alone before it is
-	// taken for a fault: the two are told one after the other.
+	// tornLooks is how often a slot may be found open on one side alone, or with nobody,
+	// before it is taken for a fault: the nodes are told, and asked, one after the other.
 	tornLooks = 5
 	tornPause = 200 * time.Millisecond
 )
@@ -36,7 +36,7 @@ func (s *Source) newLookout() *lookout {
 }
 
 // settled looks at the cluster until every slot has an owner that is well, and none
-// is open on one side alone.
+// is open on one side alone, or reports what is wrong.
 func (l *lookout) settled(ctx context.Context) (*view, error) {
 	for n := 1; ; n++ {
 		v, err := l.look(ctx)
@@ -47,7 +47,7 @@ func (l *lookout) settled(ctx context.Context) (*view, error) {
 		if fault == "" {
 			return v, nil
 		}
-		if n == tornLooks || v.torn.IsEmpty() {
+		if n == tornLooks || v.torn.IsEmpty() && v.missing().IsEmpty() {
 			return nil, l.source.node.outage(errors.New(fault))
 		}
 		select {
@@ -66,7 +66,7 @@ func (v *view) fault() string {
 			failed = failed.Union(n.Slots)
 		}
 	}
-	missing := topology.All().Minus(v.Owned())
+	missing := v.missing()
 	switch {
 	case !missing.IsEmpty():
 		return fmt.Sprintf("slots of the cluster belong to no node (%s), so not all keys can be read; "+
@@ -80,6 +80,9 @@ func (v *view) fault() string {
 	}
 	return ""
 }
+
+// missing returns the slots that belong to nobody.
+func (v *view) missing() topology.Slots { return topology.All().Minus(v.Owned()) }
 
 // slotsText writes slots for people, not all of many.
 func slotsText(s topology.Slots) string {
@@ -168,15 +171,24 @@ func unreached(err error) error {
 
 // ask asks a node for CLUSTER NODES.
 func (l *lookout) ask(ctx context.Context, n *node) (*topology.Map, error) {
+	reply, err := l.one(ctx, n, "CLUSTER", "NODES")
+	if err != nil {
+		return nil, err
+	}
+	return n.parseNodes(reply)
+}
+
+// one sends a node one command. An error reply is no error.
+func (l *lookout) one(ctx context.Context, n *node, command ...string) (resp.Reply, error) {
 	for {
 		c, kept, err := l.conn(ctx, n)
 		if err != nil {
 			return nil, err
 		}
 		p := newPipeline()
-		p.add("CLUSTER", "NODES")
+		p.add(command...)
 		if err = c.exchange(ctx, p); err == nil {
-			return n.parseNodes(p.next())
+			return p.next(), nil
 		}
 		l.drop(n.address)
 		if ctx.Err() != nil {
@@ -234,6 +246,22 @@ func (l *lookout) conn(ctx context.Context, n *node) (c *conn, kept bool, err er
 	defer l.mu.Unlock()
 	l.conns[n.address] = c
 	return c, false, nil
+}
+
+// info asks a node what it tells of itself.
+func (l *lookout) info(ctx context.Context, n *node) (map[string]string, error) {
+	reply, err := l.one(ctx, n, "INFO")
+	if err != nil {
+		return nil, err
+	}
+	text, err := reply.Bytes()
+	if answer, refused := asReply(err); refused && !unavailable(answer) {
+		return nil, n.refuse("INFO is not permitted (%w), which tells how far a node's history has come; grant +info to the user, or set mode to scan", answer)
+	}
+	if err != nil {
+		return nil, n.outage(err)
+	}
+	return parseInfo(string(text)), nil
 }
 
 // clusterReply is the longest description of a cluster.

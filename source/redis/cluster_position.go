@@ -65,15 +65,6 @@ func parseClusterPosition(token, filter string) (*clusterPosition, error) {
 	return p, nil
 }
 
-// seen returns what p tells of the cluster.
-func (p *clusterPosition) seen() *topology.Map {
-	var nodes []topology.Node
-	for _, n := range p.Nodes {
-		nodes = append(nodes, topology.Node{ID: n.ID, ConfigEpoch: n.Epoch, Slots: n.Slots})
-	}
-	return topology.New(nodes)
-}
-
 // seenNodes returns what a position tells of a cluster.
 func seenNodes(m *topology.Map) []seenNode {
 	var all []seenNode

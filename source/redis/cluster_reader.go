@@ -79,7 +79,7 @@ func (c *clusterReader) place(from row.Position, v *view) (*tracker, error) {
 	if err != nil {
 		return nil, err
 	}
-	was := p.seen()
+	was := mapOf(p.Nodes)
 	c.tellNodes(was, v)
 	if p.Filter == c.source.options.fingerprint() {
 		c.marks.restore(p.Marks)

@@ -180,11 +180,11 @@ func (r *clusterRound) watch(ctx context.Context) {
 	}
 }
 
-// stray notes that keys of a slot were not where they were looked for.
-func (r *clusterRound) stray(slot int) {
+// stray notes that a key was not where it was looked for.
+func (r *clusterRound) stray(_ int, key string, _ resp.Error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tracker.strayed.Add(slot)
+	r.tracker.strayed.Add(topology.Slot([]byte(key)))
 }
 
 // describe fills in where the round is.
@@ -201,8 +201,8 @@ func (r *clusterRound) describe(p *clusterPosition) {
 // A share is a reader's part of a cluster.
 type share struct {
 	slots topology.Slots
-	stray func(slot int)
-	owner *session // of a node that the slots are being imported from; nil: there is none
+	stray func(database int, key string, answer resp.Error) // is told of each key that is not there
+	owner *session                                          // of a node that the slots are being imported from; nil: there is none
 }
 
 func (h *share) has(key []byte) bool { return h.slots.Has(topology.Slot(key)) }
@@ -214,7 +214,7 @@ func (f *fetcher) strayed(j *job, err error) bool {
 	if !ok || f.r.share == nil || !redirects(answer) {
 		return false
 	}
-	f.r.share.stray(topology.Slot([]byte(j.name)))
+	f.r.share.stray(f.page.database, j.name, answer)
 	return true
 }
 
@@ -307,14 +307,9 @@ func (r *clusterRound) start(ctx context.Context, p *part) error {
 
 // importing has rd read slots that its node is importing.
 func (r *clusterRound) importing(ctx context.Context, rd *reader, from string) (err error) {
-	ss := rd.session
-	if _, err := ss.one(ctx, "ASKING"); err != nil {
-		if answer, refused := asReply(err); refused && !unavailable(answer) {
-			return ss.node.refuse("ASKING is not permitted, so slots that are being moved cannot be read (%w); grant +asking to the user", answer)
-		}
-		return ss.node.readError(err)
+	if err := rd.session.ask(ctx); err != nil {
+		return err
 	}
-	ss.asking = true
 	if owner := r.primary(from); owner != nil { // it has given all away otherwise
 		rd.share.owner, err = r.reader.lookout.session(ctx, owner)
 	}

@@ -10,36 +10,46 @@ import (
 	"github.com/keylift/keylift/source"
 )
 
-// A blank is a piece of the history in which nothing changed that is read. Servers
-// write to their history even when nobody writes to them.
-type blank struct {
-	mu       sync.Mutex
-	from, to int64 // offsets
+// blanks are pieces of histories in which nothing changed that is read, one of each.
+// Servers write to their history even when nobody writes to them.
+type blanks struct {
+	mu sync.Mutex
+	of map[string][2]int64 // by replication id: offsets
 }
 
-func (b *blank) set(from, to int64) {
+func (b *blanks) set(history string, from, to int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.from, b.to = from, to
+	if b.of == nil {
+		b.of = map[string][2]int64{}
+	}
+	b.of[history] = [2]int64{from, to}
 }
 
-// end returns the end of the blank that begins at an offset.
-func (b *blank) end(from int64) int64 {
+// end returns the end of a history's blank that begins at an offset.
+func (b *blanks) end(history string, from int64) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.from == from {
-		return b.to
+	if blank, ok := b.of[history]; ok && blank[0] == from {
+		return blank[1]
 	}
 	return from
 }
 
 var _ source.Follower = (*Source)(nil)
 
-// Lag returns how many bytes the server has written to its replication history
-// behind a place in it.
+// Lag returns how many bytes the server, or the primaries of a cluster, have written
+// to their replication histories behind a place in them.
 func (s *Source) Lag(ctx context.Context, at row.Position) (int64, error) {
 	var p replicaPosition
-	if err := json.Unmarshal([]byte(at.Token), &p); err != nil || p.Mode != modeReplica {
+	if err := json.Unmarshal([]byte(at.Token), &p); err != nil {
+		return source.NoLag, nil
+	}
+	switch p.Mode {
+	case modeReplica:
+	case modeClusterReplica:
+		return s.clusterLag(ctx, at)
+	default:
 		return source.NoLag, nil
 	}
 	found, err := s.primary(ctx)
@@ -53,9 +63,55 @@ func (s *Source) Lag(ctx context.Context, at row.Position) (int64, error) {
 		return 0, err
 	}
 	defer ss.close()
-	info := ss.server.info
-	if info["master_replid"] != p.History && (info["master_replid2"] != p.History || p.Offset >= ss.server.branched()) {
-		return 0, n.outage(errors.New("the server has another history now; the next snapshot tells"))
+	lag, ok := s.behind(ss.server.info, p.History, p.Offset)
+	if !ok {
+		return 0, n.outage(errHistory)
 	}
-	return max(offsetOf(&ss.server)-s.blank.end(p.Offset), 0), nil
+	return lag, nil
+}
+
+var errHistory = errors.New("the server has another history now; the next snapshot tells")
+
+// behind returns how many bytes a server has written to a history behind an offset; ok
+// is false if it is not the server's.
+func (s *Source) behind(info map[string]string, history string, offset int64) (lag int64, ok bool) {
+	sv := server{info: info}
+	if info["master_replid"] != history && (info["master_replid2"] != history || offset >= sv.branched()) {
+		return 0, false
+	}
+	return max(offsetOf(&sv)-s.blanks.end(history, offset), 0), true
+}
+
+// clusterLag is Lag for a place in a cluster. A primary that was found since then is
+// not counted.
+func (s *Source) clusterLag(ctx context.Context, at row.Position) (lag int64, err error) {
+	var p clusterHistory
+	if err := json.Unmarshal([]byte(at.Token), &p); err != nil {
+		return source.NoLag, nil
+	}
+	l := s.newLookout()
+	defer l.close()
+	v, err := l.look(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var infos []map[string]string
+	for i := range v.Nodes {
+		if info, err := l.info(ctx, s.nodeOf(&v.Nodes[i])); err == nil {
+			infos = append(infos, info)
+		}
+	}
+	for _, part := range p.Parts {
+		found := false
+		for _, info := range infos {
+			if n, ok := s.behind(info, part.History, part.Offset); ok {
+				lag, found = lag+n, true
+				break
+			}
+		}
+		if !found {
+			return 0, s.node.outage(errHistory)
+		}
+	}
+	return lag, nil
 }

@@ -20,6 +20,8 @@ type later struct {
 	source     *Source
 	node       *node
 	server     server
+	connect    func(context.Context) (*session, error) // to the node
+	share      *share                                  // of a cluster's slots; nil: all keys are read
 	generation int64
 	marks      *marks
 	found      [2]atomic.Bool // by readLater
@@ -80,7 +82,7 @@ func (l *later) next() (value.Type, bool) {
 
 // begin begins to read all keys of a type.
 func (l *later) begin(ctx context.Context, t value.Type) error {
-	ss, err := l.source.connect(ctx, l.node)
+	ss, err := l.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,7 +91,7 @@ func (l *later) begin(ctx context.Context, t value.Type) error {
 		return l.node.outage(&replacedError{was: l.server.runID, is: is})
 	}
 	r := l.source.readerOf(ss)
-	r.marks, r.filter.Types = l.marks, []string{t.String()}
+	r.marks, r.share, r.filter.Types = l.marks, l.share, []string{t.String()}
 	_, byServer := r.serverType()
 	r.filtering = !byServer
 	if err := r.place(row.Position{Generation: l.generation - 1}); err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
 )
@@ -36,11 +38,7 @@ func (s *Source) choose(ctx context.Context, from row.Position) (choice, error) 
 	if !o.Follow {
 		c.reason = "the server permits PSYNC, and the last run read that way"
 	}
-	n, err := s.pick(ctx)
-	if err != nil {
-		return c, err
-	}
-	err = s.tryReplica(ctx, n)
+	err := s.tryReplicas(ctx)
 	if access, denied := errors.AsType[*source.AccessError](err); denied && access.Refused {
 		c = choice{modeScan, fmt.Sprintf("keylift may not join as a replica: %v", access.Err)}
 	} else if err != nil {
@@ -56,28 +54,65 @@ func (s *Source) settle(c choice) {
 	s.options.Logger.Info("mode chosen", "mode", c.mode, "reason", c.reason)
 }
 
-// tryReplica returns what keeps keylift from reading as a replica, nil if nothing does.
-func (s *Source) tryReplica(ctx context.Context, n *node) error {
-	if err := n.permitted(ctx); err != nil {
-		return n.linkError(ctx, err)
-	}
-	ss, err := s.connect(ctx, n)
+// tryReplicas returns what keeps keylift from reading as a replica of the server, or
+// of each primary of the cluster; nil if nothing does.
+func (s *Source) tryReplicas(ctx context.Context) error {
+	cluster, err := s.isCluster(ctx)
 	if err != nil {
 		return err
 	}
-	defer ss.close()
-	_, err = ss.commands(ctx)
-	if reply, refused := asReply(err); refused {
+	if !cluster {
+		n, err := s.pick(ctx)
+		if err != nil {
+			return err
+		}
+		ss, err := s.connect(ctx, n)
+		if err != nil {
+			return err
+		}
+		defer ss.close()
+		return ss.tryReplica(ctx)
+	}
+	sessions, err := s.primaries(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAll(sessions)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(clusterNodes)
+	for _, ss := range sessions {
+		g.Go(func() error { return ss.tryReplica(gctx) })
+	}
+	return g.Wait()
+}
+
+// tryReplica returns what keeps keylift from being a replica of the server, nil if
+// nothing does.
+func (s *session) tryReplica(ctx context.Context) error {
+	if err := s.node.permitted(ctx); err != nil {
+		return s.node.linkError(ctx, err)
+	}
+	_, err := s.commands(ctx)
+	return s.node.commandsError(ctx, err)
+}
+
+// commandsError puts an error of asking for the commands into the terms of the
+// contract.
+func (n *node) commandsError(ctx context.Context, err error) error {
+	reply, refused := asReply(err)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case refused && !unavailable(reply):
 		return n.refuse("COMMAND is not permitted (%w); grant +command to the user", reply)
 	}
-	if err != nil {
-		return n.readError(err)
-	}
-	return nil
+	return n.readError(err)
 }
 
 // ofReplica reports whether a run as a replica has come as far as at.
 func ofReplica(at row.Position) bool {
 	var p replicaPosition
-	return json.Unmarshal([]byte(at.Token), &p) == nil && p.Mode == modeReplica
+	return json.Unmarshal([]byte(at.Token), &p) == nil && (p.Mode == modeReplica || p.Mode == modeClusterReplica)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -182,6 +183,21 @@ func (s *server) major() int {
 		return 0
 	}
 	return n
+}
+
+// tellsMoves reports whether the history of a cluster's node tells of each key that
+// leaves it with its slot. Up to Redis 6.2 it does not tell of those that are dropped
+// when a slot is taken away; from 8.4 on, and from Valkey 9.0 on, slots can be moved
+// whole (atomic slot migration).
+func (s *server) tellsMoves() bool {
+	var major, minor int
+	if n, err := fmt.Sscanf(s.version, "%d.%d", &major, &minor); err != nil || n != 2 {
+		return false
+	}
+	if s.product == "valkey" {
+		return major < 9
+	}
+	return major == 7 || major == 8 && minor < 4
 }
 
 // scannable reports, as an error, why the names of a server's keys cannot be read.

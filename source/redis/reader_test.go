@@ -10,7 +10,8 @@ import (
 
 func TestMain(m *testing.M) {
 	// A client of a cluster that was closed waits for its last look at it.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 // Each way of reading gives the rows that the server's answers to typed commands

@@ -85,7 +85,8 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 	if l.start.Full {
 		r.generation, r.from.Database, r.seen = from.Generation+1, 0, 0 // the server selects one before the first command
 		r.later = &later{source: s, node: l.node, server: l.server, generation: r.generation, marks: r.marks}
-		r.rows = s.readSnapshot(l, r.later)
+		r.later.connect = func(ctx context.Context) (*session, error) { return s.connect(ctx, l.node) }
+		r.rows = snapshot.NewReader(s.options.pacer.paced(l.link.Snapshot()), s.snapshotOptions(l, r.later))
 	} else {
 		r.marks.restore(p.Marks)
 	}
@@ -141,19 +142,19 @@ func (n *node) spoolOptions() replication.SpoolOptions {
 	return replication.SpoolOptions{Folder: o.SpoolFolder, Bytes: o.SpoolBytes, Logger: o.Logger.With("node", n.address)}
 }
 
-// readSnapshot starts to read the snapshot that the link begins with.
-func (s *Source) readSnapshot(l *linkStart, later *later) *snapshot.Reader {
+// snapshotOptions say how the snapshot is read that a link begins with.
+func (s *Source) snapshotOptions(l *linkStart, later *later) snapshot.Options {
 	o := &s.options
 	databases := o.Databases
 	if o.AllDatabases {
 		databases = nil
 	}
-	return snapshot.NewReader(o.pacer.paced(l.link.Snapshot()), snapshot.Options{
+	return snapshot.Options{
 		Plan: s.plan, Filter: s.filter.Filter, Databases: databases,
 		Generation: later.generation, ReadAt: l.at, MemoryBytes: o.MemoryBytes,
 		Notices: source.NewNotices(o.Logger, o.LogKeys), Later: later.wants,
 		Tail: later.marks.note,
-	})
+	}
 }
 
 // offsetOf returns how far the server's history had come when it was looked at.

@@ -158,11 +158,11 @@ func (c *changesReader) feed(ctx context.Context) error {
 		}
 		if changes == nil || !last && empty(changes) && (changes.After == at || time.Since(committed) < idleCommit) {
 			if changes != nil {
-				c.source.blank.set(at.Offset, changes.After.Offset)
+				c.source.blanks.set(c.replica.history, at.Offset, changes.After.Offset)
 			}
 			continue
 		}
-		if err := c.lost(changes); err != nil {
+		if err := c.source.lostBy(changes); err != nil {
 			return err
 		}
 		if err := c.reread(ctx, changes, c.replica.position(at), c.replica.position(changes.After)); err != nil {
@@ -200,9 +200,9 @@ func (c *changesReader) drain() *replication.Changes {
 	return changes
 }
 
-// lost reports, as a *source.PositionLostError, that more may have changed than
+// lostBy reports, as a *source.PositionLostError, that more may have changed than
 // can be told key by key.
-func (c *changesReader) lost(changes *replication.Changes) error {
+func (s *Source) lostBy(changes *replication.Changes) error {
 	switch {
 	case changes.Lost != "":
 		return &source.PositionLostError{Reason: changes.Lost}
@@ -211,7 +211,7 @@ func (c *changesReader) lost(changes *replication.Changes) error {
 	}
 	for i := range changes.Databases {
 		d := &changes.Databases[i]
-		if !c.source.options.AllDatabases && !slices.Contains(c.source.options.Databases, d.Database) {
+		if !s.options.AllDatabases && !slices.Contains(s.options.Databases, d.Database) {
 			continue
 		}
 		if d.Flushed {

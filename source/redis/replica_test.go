@@ -36,6 +36,7 @@ type mirror struct {
 	staged map[string]aRow
 	at     row.Position
 	lost   []string // why snapshots started over
+	then   func()   // is called when something was published
 }
 
 // run reads from where the mirror is to the end of the source, or until ctx ends.
@@ -83,6 +84,9 @@ func (m *mirror) attempt(ctx context.Context, t *testing.T, s *Source) error {
 			continue
 		}
 		m.at = b.After
+		if m.then != nil {
+			m.then()
+		}
 	}
 }
 

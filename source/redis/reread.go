@@ -26,6 +26,7 @@ type rereader struct {
 	current *edit
 	shaper  *table.Shaper
 	seen    map[string]struct{}
+	strayed func(database int, key string) bool // a key could not be read, and is read again; nil: none is
 	text    []byte
 	waiting []*row.Batch // behind the one handed on last
 }
@@ -145,7 +146,8 @@ func (r *rereader) complete() error {
 	database := r.current.page.database
 	for _, key := range r.current.page.keys {
 		r.text = row.AppendText(r.text[:0], []byte(key))
-		if _, there := r.seen[string(r.text)]; !there {
+		_, there := r.seen[string(r.text)]
+		if !there && (r.strayed == nil || !r.strayed(database, key)) {
 			r.shaper.Delete(database, []byte(key))
 		}
 	}

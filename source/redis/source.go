@@ -26,7 +26,7 @@ type Source struct {
 	misfits   *source.Notices
 	shapes    shapes
 	roster    roster // of the cluster
-	blank     blank  // behind what was handed on last
+	blanks    blanks // behind what was handed on last
 	spared    spared
 	chosen    *choice    // of Options.Auto, once the server was tried
 	broken    bool       // the last snapshot was: another one may be whole
@@ -149,6 +149,13 @@ func (s *Source) Open(ctx context.Context, from row.Position) (source.Reader, er
 		return nil, err
 	}
 	if c.mode == modeReplica {
+		cluster, err := s.isCluster(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if cluster {
+			return s.openClusterReplica(ctx, from)
+		}
 		return s.openReplica(ctx, from)
 	}
 	if s.options.Follow {

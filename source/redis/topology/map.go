@@ -14,7 +14,10 @@ type Map struct {
 	Nodes []Node
 	// Epoch is the highest configuration epoch of any.
 	Epoch int64
+	// Disputed are the slots that more than one primary claims.
+	Disputed Slots
 
+	told   map[string]bool
 	owners [Count]int16 // indices of Nodes, behind 1; 0: nobody
 }
 
@@ -55,6 +58,7 @@ func New(nodes []Node) *Map {
 	for _, i := range byEpoch {
 		n := &m.Nodes[i]
 		m.Epoch = max(m.Epoch, n.ConfigEpoch)
+		m.Disputed = m.Disputed.Union(n.Slots.Intersect(owned))
 		n.Slots = n.Slots.Minus(owned)
 		owned = owned.Union(n.Slots)
 		n.Slots.Each(func(first, last int) {
@@ -67,16 +71,21 @@ func New(nodes []Node) *Map {
 }
 
 // Merge returns one Map of what several nodes told at about the same moment. What a
-// node told of itself counts; of one that was not asked, what is newest.
+// node told of itself counts, also that it is a primary no more; of one that was not
+// asked, what is newest.
 func Merge(maps ...*Map) *Map {
-	asked := map[string]bool{}
+	asked, replica := map[string]bool{}, map[string]bool{}
 	for _, m := range maps {
 		asked[m.Asked] = true
+		replica[m.Asked] = m.Node(m.Asked) == nil
 	}
 	known := map[string]Node{}
 	var ids []string
 	for _, m := range maps {
 		for _, n := range m.Nodes {
+			if replica[n.ID] {
+				continue
+			}
 			before, met := known[n.ID]
 			if !met {
 				ids = append(ids, n.ID)
@@ -90,8 +99,14 @@ func Merge(maps ...*Map) *Map {
 	for _, id := range ids {
 		nodes = append(nodes, known[id])
 	}
-	return New(nodes)
+	m := New(nodes)
+	m.told = asked
+	return m
 }
+
+// Told reports whether a node was asked itself, so that what the Map has of it are its
+// own words.
+func (m *Map) Told(id string) bool { return m.told[id] || m.Asked == id && id != "" }
 
 // Node returns the primary with an ID, nil without one.
 func (m *Map) Node(id string) *Node {

@@ -48,6 +48,21 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+func TestMerge_failover(t *testing.T) {
+	// B has taken over from A, as C has heard of both; A says that it is a replica now.
+	a := mapOf(t, idA+" h:1@2 myself,slave "+idB+" 0 0 9 connected\n"+idB+" h:2@2 master - 0 0 9 connected 0-16383\n")
+	c := mapOf(t, idC+" h:3@2 myself,master - 0 0 3 connected\n"+idB+" h:2@2 master - 0 0 9 connected 0-16383\n"+idA+" h:1@2 master - 0 0 1 connected\n")
+	if m := Merge(c, a); m.Node(idA) != nil || !m.Told(idA) || !m.Told(idC) || m.Told(idB) || !m.Disputed.IsEmpty() {
+		t.Errorf("%+v, of which A told %t, B %t and C %t, and %s are disputed", m.Nodes, m.Told(idA), m.Told(idB), m.Told(idC), m.Disputed)
+	}
+	// B tells of it before A has heard.
+	b := mapOf(t, idB+" h:2@2 myself,master - 0 0 9 connected 0-16383\n")
+	a = mapOf(t, idA+" h:1@2 myself,master - 0 0 1 connected 0-16383\n")
+	if m := Merge(a, b); m.Disputed.String() != "0-16383" || m.Owner(5).ID != idB {
+		t.Errorf("%s are disputed, and slot 5 belongs to %+v", m.Disputed, m.Owner(5))
+	}
+}
+
 func TestChanged(t *testing.T) {
 	const a, b = idA + " h:1@2 myself,master - 0 0 ", idB + " h:2@2 master - 0 0 "
 	was := mapOf(t, a+"1 connected 0-99\n"+b+"2 connected 100-199\n")
