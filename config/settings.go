@@ -194,7 +194,7 @@ var settings = []setting[Config]{
 		value:   bind(modes, func(c *Config) *string { return &c.Mode }),
 	},
 	{
-		Setting: Setting{Key: "read_from", Group: reading, Default: "primary", Doc: "Who is read: the `primary`, or a `replica` of it, which spares the primary; of a cluster a replica of each. A replica is read once it holds what the primary held when the run began; where there is none to be read, the primary is, with a warning."},
+		Setting: Setting{Key: "read_from", Group: reading, Default: "primary", Doc: "Who is read: the `primary`, or a `replica` of it, which spares the primary; of a cluster a replica of each. A replica is read once it holds what the primary held when the run began; where there is none to be read, the primary is, with a warning. With `mode: replica` the primaries of a cluster are followed themselves."},
 		value:   bind(oneOf("primary", "replica"), func(c *Config) *string { return &c.ReadFrom }),
 	},
 	{

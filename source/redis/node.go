@@ -185,10 +185,9 @@ func (s *server) major() int {
 	return n
 }
 
-// tellsMoves reports whether the history of a cluster's node tells of each key that
-// leaves it with its slot. Up to Redis 6.2 it does not tell of those that are dropped
-// when a slot is taken away; from 8.4 on, and from Valkey 9.0 on, slots can be moved
-// whole (atomic slot migration).
+// tellsMoves reports whether the history of a cluster's node is known to tell of each
+// key that is moved to another. From Redis 8.4 and Valkey 9.0 on slots can be moved
+// whole (atomic slot migration); what comes before 7.0 is not tested.
 func (s *server) tellsMoves() bool {
 	var major, minor int
 	if n, err := fmt.Sscanf(s.version, "%d.%d", &major, &minor); err != nil || n != 2 {
