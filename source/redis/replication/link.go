@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -265,7 +266,7 @@ func Permitted(ctx context.Context, o Options) error {
 // ended makes a connection that ends where it may not an error that no caller
 // takes for an end.
 func ended(err error) error {
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return errClosed
 	}
 	return err
@@ -372,8 +373,7 @@ func (l *Link) live() {
 			return
 		}
 		if l.sign() != nil {
-			l.abort() // the reader sees that the link is dead
-			return
+			return // the reader sees why, behind what has come
 		}
 	}
 }
