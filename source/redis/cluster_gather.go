@@ -131,8 +131,10 @@ func (c *clusterReplica) attend(ctx context.Context, v *view) error {
 		return c.source.node.outage(fmt.Errorf("slots of the cluster are claimed by more than one node (%s)", slotsText(v.Disputed)))
 	}
 	holders := map[string]bool{}
-	for s := range topology.Count {
-		holders[v.owner(s)] = true
+	for i := range v.Nodes {
+		if n := &v.Nodes[i]; !n.Slots.IsEmpty() {
+			holders[n.ID] = true
+		}
 	}
 	for _, to := range v.importer {
 		holders[to] = true

@@ -26,7 +26,7 @@ func replicaCluster(t *testing.T, o testserver.ClusterOptions) *testserver.Clust
 	return testserver.RedisCluster(t, o)
 }
 
-func fast(o *Options) { o.Follow, o.PublishInterval = true, 20*time.Millisecond }
+func fast(o *Options) { o.Follow, o.PublishInterval = true, 100*time.Millisecond }
 
 // owners returns clients of all primaries of a cluster. Who was one a moment ago may
 // still be taken for one by the others.
@@ -187,7 +187,7 @@ func (w *clusterWriter) n(below int) string { return strconv.Itoa(w.random.IntN(
 
 func (w *clusterWriter) step(ctx context.Context) {
 	n := w.n
-	tag := "{t" + n(200) + "}"
+	tag := "{t" + n(40) + "}"
 	key := func(kind string) string { return tag + kind + n(3) }
 	text, ms := strings.Repeat("x", w.random.IntN(60))+n(1000), strconv.Itoa(1+w.random.IntN(50))
 	all := [][]string{
