@@ -55,6 +55,9 @@ func (s *Source) inspectCluster(ctx context.Context) (*source.Report, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	if err := s.inspectReplicas(ctx, sessions, each); err != nil {
+		return nil, err
+	}
 	all.gather(each)
 	s.inspectTables(all)
 	report := all.report
@@ -71,6 +74,26 @@ func (s *Source) inspectCluster(ctx context.Context) (*source.Report, error) {
 		all.add("mode", source.Fail, errCluster.Error())
 	}
 	return report, nil
+}
+
+// inspectReplicas tells who is read in place of each primary, where a replica was asked
+// for.
+func (s *Source) inspectReplicas(ctx context.Context, primaries []*session, each []*inspection) error {
+	if !s.options.ReadReplica || s.options.Replica || s.options.Follow {
+		return nil
+	}
+	for n, primary := range primaries {
+		ss, err := primary.node.connect(ctx)
+		if err == nil {
+			ss, err = s.standIn(ctx, ss)
+		}
+		if err != nil {
+			return err
+		}
+		each[n].whom(ss.node, true)
+		ss.close()
+	}
+	return nil
 }
 
 // inspectSlots tells who holds the slots of a cluster.
@@ -98,7 +121,7 @@ func (s *Source) inspectSlots(i *inspection, v *view) {
 	if fault := v.fault(); fault != "" {
 		i.add("cluster", source.Fail, what+": "+fault)
 	} else {
-		i.ok("cluster", what+"; every primary is read, several at once")
+		i.ok("cluster", what+"; several nodes are read at once")
 	}
 	if idle > 0 {
 		i.ok("cluster", fmt.Sprintf("%d primaries hold no slots: there is nothing to be read of them", idle))

@@ -332,6 +332,13 @@ func TestReadFrom_cluster(t *testing.T) {
 			t.Errorf("%s: primary %t, read %t", n.Address(), isPrimary, read)
 		}
 	}
+	report, err := src.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range primaries {
+		finding(t, report, "read_from", source.OK, " is read in place of its primary "+n.Address())
+	}
 	if log.Len() > 0 {
 		t.Errorf("%s", &log)
 	}
