@@ -235,19 +235,15 @@ func (g *Group) FailOver(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.publishEvery(ctx, usually)
-	err = until(ctx, "a replica may be promoted", func(ctx context.Context) bool {
+	return g.promoted(ctx, was, func(ctx context.Context) {
+		// A Sentinel that gives up, because it has not heard of the replica for a moment, is
+		// asked again.
 		for _, s := range g.sentinels {
 			if _, err := s.ask(ctx, "SENTINEL", "FAILOVER", g.options.Name); err == nil {
-				return true
+				return
 			}
 		}
-		return false
 	})
-	if err != nil {
-		return nil, err
-	}
-	return g.promoted(ctx, was)
 }
 
 // Crash kills the primary, and returns the one that the Sentinels promote. Restart
@@ -257,21 +253,34 @@ func (g *Group) Crash(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.publishEvery(ctx, usually)
-	was.Kill()
-	return g.promoted(ctx, was)
+	return g.promoted(ctx, was, func(context.Context) { was.Kill() })
 }
 
-// promoted waits until another server is the primary.
-func (g *Group) promoted(ctx context.Context, was *Server) (*Server, error) {
-	var is *Server
-	err := until(ctx, "a replica is promoted", func(ctx context.Context) bool {
+// promoted waits until another server is the primary. It begins what is to lead there
+// whenever nothing of it is under way.
+func (g *Group) promoted(ctx context.Context, was *Server, begin func(ctx context.Context)) (is *Server, err error) {
+	g.publishEvery(ctx, usually)
+	err = until(ctx, "a replica is promoted", func(ctx context.Context) bool {
+		underWay := g.failingOver(ctx) // before asking who the primary is: it may end
 		var err error
-		is, err = g.Primary(ctx)
-		return err == nil && is != was && is.info(ctx, "role") == "master"
+		if is, err = g.Primary(ctx); err != nil {
+			return false
+		}
+		if is == was && !underWay {
+			begin(ctx)
+		}
+		return is != was && is.info(ctx, "role") == "master"
 	})
 	g.publishEvery(ctx, quickly)
 	return is, err
+}
+
+// failingOver reports whether a Sentinel is about to promote a replica.
+func (g *Group) failingOver(ctx context.Context) bool {
+	return slices.ContainsFunc(g.sentinels, func(s *Server) bool {
+		primary, err := s.ask(ctx, "SENTINEL", "MASTER", g.options.Name)
+		return err == nil && strings.Contains(field(primary, "flags"), "failover_in_progress")
+	})
 }
 
 // Stop stops every server and Sentinel and removes the files.
