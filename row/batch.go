@@ -77,15 +77,41 @@ func NewBatch(t *Table) *Batch {
 		b.Vectors = append(b.Vectors, Vector{})
 	}
 	b.Vectors = b.Vectors[:len(t.Columns)]
-	b.memos = slices.Grow(b.memos[:0], len(t.Columns))[:len(t.Columns)]
+	b.prepare()
+	return b
+}
+
+// prepare makes ready what hashes of rows take beside the vectors.
+func (b *Batch) prepare() {
+	n := len(b.Table.Columns)
+	b.memos = slices.Grow(b.memos[:0], n)[:n]
 	b.forget()
 	b.names = b.names[:0]
-	if t.ByName {
-		for i := range t.Columns {
-			b.names = append(b.names, xxhash.Sum64String(t.Columns[i].Name))
+	if b.Table.ByName {
+		for i := range n {
+			b.names = append(b.names, xxhash.Sum64String(b.Table.Columns[i].Name))
 		}
 	}
-	return b
+}
+
+// Widen makes the rows those of t, which has the columns of the batch's table in
+// their order, and more, anywhere among them, which become NULL. Both tables go
+// ByName, so that hashes stay as they are; no row has been begun.
+func (b *Batch) Widen(t *Table) {
+	had, narrow := b.Vectors, b.Table.Columns
+	b.Table, b.Vectors = t, make([]Vector, len(t.Columns))
+	at := 0
+	for c := range t.Columns {
+		if at < len(narrow) && narrow[at].Name == t.Columns[c].Name {
+			b.Vectors[c] = had[at]
+			at++
+			continue
+		}
+		for range b.Ops {
+			b.AppendNull(c)
+		}
+	}
+	b.prepare()
 }
 
 // maxPooledBytes is the largest arena kept for reuse; one huge value must not

@@ -96,27 +96,43 @@ func TestShaper_columns_json(t *testing.T) {
 	)
 }
 
-// TestShaper_newFields: a field that is met for the first time becomes a column of
-// the rows from there on, whose hashes are those that they would have had.
+// TestShaper_newFields: a field that is met for the first time becomes a column, also of
+// the rows that wait, whose hashes are those that they would have without it.
 func TestShaper_newFields(t *testing.T) {
 	p := newPlan(t, table.Options{}, spec(t, "players", "player:{id}", table.Spec{Layout: table.Columns, Add: true}))
 	s := &shaping{Shaper: p.NewShaper(), t: t}
+	s.put(key("player:1", value.Hash), hash())
+	before := s.Take()[0]
 	s.put(key("player:1", value.Hash), hash())
 	s.put(key("player:2", value.Hash), hash("maxHP", "5"))
 	s.put(key("player:3", value.Hash), hash("guild", "g"))
 	s.put(key("player:1", value.Hash), hash())
 	batches := s.Take()
-	var names []string
-	for _, b := range batches {
-		for _, c := range b.Table.Columns {
-			names = append(names, c.Name)
-		}
-		names = append(names, "/")
+	if len(batches) != 1 || batches[0].Len() != 4 {
+		t.Fatalf("%d batches", len(batches))
 	}
-	if got := strings.Join(names, " "); got != "key id _extra / key id max_hp _extra / key id max_hp guild _extra /" {
+	b := batches[0]
+	var names []string
+	for _, c := range b.Table.Columns {
+		names = append(names, c.Name)
+	}
+	if got := strings.Join(names, " "); got != "key id max_hp guild _extra" {
 		t.Errorf("columns %s", got)
 	}
-	if last := batches[2]; batches[0].Hash[0] != last.Hash[1] {
+	for i, want := range []string{"player:1 1 - - -", "player:2 2 5 - -", "player:3 3 - g -", "player:1 1 - - -"} {
+		var cells []string
+		for c := range b.Vectors {
+			if b.Vectors[c].Null[i] {
+				cells = append(cells, "-")
+			} else {
+				cells = append(cells, string(b.TextAt(c, i)))
+			}
+		}
+		if got := strings.Join(cells, " "); got != want {
+			t.Errorf("row %d is %s, want %s", i, got, want)
+		}
+	}
+	if h := before.Hash[0]; b.Hash[0] != h || b.Hash[3] != h || b.HashRow(0) != h {
 		t.Error("another column has changed the hash of a row that is NULL there")
 	}
 	if err := s.Begin(key("player:4", value.Hash)); err != nil {

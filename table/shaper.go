@@ -68,7 +68,9 @@ func (s *Shaper) Take() []*row.Batch {
 		if l == nil {
 			continue
 		}
-		all = append(all, l.of().take()...)
+		if b := l.of().take(); b != nil {
+			all = append(all, b)
+		}
 	}
 	return all
 }
@@ -227,7 +229,7 @@ func (s *Shaper) overflow(err error) error {
 	if h.batch.Bytes() < s.spillBytes {
 		return nil
 	}
-	for _, b := range h.take() {
+	if b := h.take(); b != nil {
 		if err := s.spill(b); err != nil {
 			return err
 		}

@@ -12,7 +12,6 @@ type sheet struct {
 	owner int // columns that name a key: its database, where there are several, and its name
 
 	batch *row.Batch // nil after take
-	full  []*row.Batch
 	// Where the rows of the present key begin.
 	rows, text int
 	pieces     []row.Span // of the present key's name, that are captured
@@ -38,14 +37,8 @@ func (h *sheet) widen(to *rowTable) {
 	if to == h.table {
 		return
 	}
-	if h.batch.Len() > 0 {
-		h.full = append(h.full, h.batch)
-	} else {
-		h.batch.Release()
-	}
-	h.table, h.batch = to, nil
-	h.ready()
-	h.begin()
+	h.table = to
+	h.batch.Widen(to.Table)
 }
 
 // begin notes where the rows of the present key begin.
@@ -58,15 +51,14 @@ func (h *sheet) drop() {
 	}
 }
 
-// take returns the batches that have rows, and begins anew.
-func (h *sheet) take() []*row.Batch {
-	all := h.full
-	if h.batch != nil && h.batch.Len() > 0 {
-		all = append(all, h.batch)
-		h.batch = nil
+// take returns the batch, if it has rows, and begins anew; otherwise nil.
+func (h *sheet) take() *row.Batch {
+	b := h.batch
+	if b == nil || b.Len() == 0 {
+		return nil
 	}
-	h.full = nil
-	return all
+	h.batch = nil
+	return b
 }
 
 // mark writes a row that only names its key.

@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -46,7 +45,11 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope, mayD
 	if err := d.useThreads(ctx, runtime.GOMAXPROCS(0)); err != nil {
 		return total, fmt.Errorf("begin to publish: %w", err)
 	}
-	defer func() { err = errors.Join(err, d.useThreads(context.WithoutCancel(ctx), 1)) }()
+	defer func() {
+		if failed := d.useThreads(context.WithoutCancel(ctx), 1); err == nil {
+			err = failed // after an error the transaction takes no statement
+		}
+	}()
 	if err := d.conn.exec(ctx, "BEGIN"); err != nil {
 		return total, fmt.Errorf("begin to publish: %w", err)
 	}

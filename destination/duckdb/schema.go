@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -250,6 +251,9 @@ func (d *Destination) findStage(ctx context.Context, t *preparedTable) error {
 func (d *Destination) inTransaction(ctx context.Context, statements []string) error {
 	if len(statements) == 0 {
 		return nil
+	}
+	if d.o.ReadOnly {
+		return errors.New("they are not as the configuration describes them yet; run keylift sync first")
 	}
 	if err := d.conn.exec(ctx, "BEGIN"); err != nil {
 		return err
