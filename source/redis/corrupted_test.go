@@ -145,8 +145,8 @@ func TestReplica_corrupted(t *testing.T) {
 	fillNumbers(t, s)
 	want := oracle(t, clientOf(t, s))
 	p := proxyTo(t, s)
-	// Some 7 KB come before the file, which is of 30 KB.
-	for _, at := range []int64{14_000, 20_000, 26_000} {
+	// Some 12 KB come before the file, which is of 30 KB.
+	for _, at := range []int64{18_000, 26_000, 34_000} {
 		src := sourceOf(t, s, through(p), replica)
 		m := &mirror{}
 		p.Corrupt(at, 1)
@@ -162,7 +162,7 @@ func TestReplica_corrupted(t *testing.T) {
 	src := sourceOf(t, s, through(p), replica)
 	for _, once := range []bool{true, false} {
 		m := &mirror{}
-		p.Corrupt(20_000, 1)
+		p.Corrupt(26_000, 1)
 		if err := m.run(t.Context(), t, src); retryable(err) != once {
 			t.Errorf("first %t: %v", once, err)
 		}

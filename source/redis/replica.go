@@ -256,22 +256,23 @@ func (r *replicaReader) Close() error {
 	return err
 }
 
-// snapshotError puts an error of the snapshot into the terms of the contract.
+// snapshotError puts an error of the snapshot into the terms of the contract. What
+// cannot be decoded may have been changed on its way: it is asked for once more.
 func (s *Source) snapshotError(n *node, err error) error {
-	if unsupported, ok := errors.AsType[*rdb.UnsupportedError](err); ok {
-		if s.options.Auto {
-			s.settle(choice{modeScan, fmt.Sprintf("the snapshot cannot be read: %v", unsupported)})
-			return &source.PositionLostError{Reason: s.chosen.reason}
-		}
+	unsupported, isUnsupported := errors.AsType[*rdb.UnsupportedError](err)
+	corrupt, isCorrupt := errors.AsType[*rdb.CorruptError](err)
+	again := !s.broken && (isUnsupported || isCorrupt)
+	s.broken = isUnsupported || isCorrupt
+	switch {
+	case again:
+		return n.outage(fmt.Errorf("the snapshot is broken: %w; another one is asked for", err))
+	case isUnsupported && s.options.Auto:
+		s.settle(choice{modeScan, fmt.Sprintf("the snapshot cannot be read: %v", unsupported)})
+		return &source.PositionLostError{Reason: s.chosen.reason}
+	case isUnsupported:
 		return n.refuse("the snapshot cannot be read: %w; set mode to scan", unsupported)
-	}
-	if corrupt, ok := errors.AsType[*rdb.CorruptError](err); ok {
-		err := fmt.Errorf("the snapshot is broken: %w; if that happens again and again, set mode to scan", corrupt)
-		if s.broken {
-			return fmt.Errorf("%s: %w", n.address, err)
-		}
-		s.broken = true
-		return n.outage(err)
+	case isCorrupt:
+		return fmt.Errorf("%s: the snapshot is broken, as the one before it was: %w; use TLS if the network changes bytes, or set mode to scan", n.address, corrupt)
 	}
 	if errors.Is(err, errClosed) {
 		return err
