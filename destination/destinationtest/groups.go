@@ -64,6 +64,30 @@ func testGroup(t *testing.T, newPlace NewPlace) {
 	}
 }
 
+// testRepeatedElements writes elements of a snapshot more than once: the last written
+// counts, also where it is what was published.
+func testRepeatedElements(t *testing.T, newPlace NewPlace) {
+	r := start(t, newPlace, hard, ranks)
+	r.snapshot(1, score("a", "x", 1), score("a", "y", 2), score("b", "x", 1), score("b", "y", 2), score("c", "x", 1), score("c", "gone", 1))
+	tx := r.begin()
+	r.write(tx, ranks, position(2, 0), score("a", "x", 1), score("a", "y", 2), score("b", "x", 5), score("b", "y", 2), score("c", "x", 1))
+	r.write(tx, ranks, position(2, 0), score("a", "x", 7), score("b", "x", 1), score("b", "y", 2))
+	r.stage(tx, position(2, 1))
+	r.reopen()
+	tx = r.begin()
+	r.write(tx, ranks, position(2, 2), score("c", "x", 3), score("c", "x", 1), score("a", "y", 2))
+	n := r.publishSnapshot(tx, position(2, 3), everything)
+	r.wantCounts(n, destination.Counts{Changed: 1, Unchanged: 4, Deleted: 1})
+	r.want(ranks, score("a", "x", 7), score("a", "y", 2), score("b", "x", 1), score("b", "y", 2), score("c", "x", 1))
+
+	// One is gone, and more were found unchanged and then written otherwise.
+	tx = r.begin()
+	r.write(tx, ranks, position(3, 0), score("a", "x", 7), score("a", "x", 8), score("a", "y", 2), score("b", "x", 1), score("b", "x", 3), score("c", "x", 1))
+	n = r.publishSnapshot(tx, position(3, 1), everything)
+	r.wantCounts(n, destination.Counts{Changed: 2, Unchanged: 2, Deleted: 1})
+	r.want(ranks, score("a", "x", 8), score("a", "y", 2), score("b", "x", 3), score("c", "x", 1))
+}
+
 // testMarks publishes upserts, deletes and keeps in every order that matters, each of
 // a key of its own, as changes and as a snapshot.
 func testMarks(t *testing.T, newPlace NewPlace) {

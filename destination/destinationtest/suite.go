@@ -57,6 +57,7 @@ func Run(t *testing.T, newPlace NewPlace) {
 		{"several batches", testManyRows},
 
 		{"several rows a key", testGroup},
+		{"elements that repeat", testRepeatedElements},
 		{"marks", testMarks},
 		{"rows that are added", testAppends},
 		{"history", testHistory},
