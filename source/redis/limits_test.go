@@ -21,7 +21,7 @@ func TestReader_limits(t *testing.T) {
 	send(t, clientOf(t, s), "EVAL", `
 		for i=1,ARGV[1] do redis.call("HSET","inventory:7","item:"..i,i) end
 		for i=1,ARGV[2] do redis.call("ZADD","leaderboard:all",i%1000,"player:"..i) end
-		for i=0,ARGV[3]-1 do for k=1,ARGV[4] do redis.call("HSET","tenant"..i..":player:"..k,"level",i) end end`, "0",
+		for i=0,ARGV[3]-1 do for k=1,ARGV[4] do redis.call("HSET","tenant"..i..":player:"..k,"level",i); end; end`, "0",
 		strconv.Itoa(fields), strconv.Itoa(members), strconv.Itoa(templates), strconv.Itoa(players))
 	specs := []table.Spec{
 		tableOf(t, "inventory:{player}", table.Spec{Name: "inventories", Layout: table.Elements, Type: value.Hash}),
