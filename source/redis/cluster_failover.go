@@ -116,6 +116,8 @@ func (c *clusterReplica) heir(ctx context.Context, st *nodeStream, h *succession
 		return nil, nil
 	case n != nil && !n.Failed:
 		return n, nil
+	case st.window != nil && st.window.Position() != st.drained:
+		return nil, st.node.outage(errSucceeded)
 	}
 	return nil, st.lost("it has left the cluster, or holds no slots any more, before all its changes were read")
 }

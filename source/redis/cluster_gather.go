@@ -10,14 +10,19 @@ import (
 	"github.com/keylift/keylift/source/redis/topology"
 )
 
-// gather takes what the histories have told so far, and looks at the cluster until
-// the history of every node that has slots is being received.
+// gather takes what the histories have told so far, and then looks at the cluster.
 func (c *clusterReplica) gather(ctx context.Context) (*view, error) {
+	if err := c.drain(); err != nil {
+		return nil, err
+	}
+	return c.look(ctx)
+}
+
+// look looks at the cluster until the history of every node that has slots is being
+// received.
+func (c *clusterReplica) look(ctx context.Context) (*view, error) {
 	var failing time.Time
 	for {
-		if err := c.drain(); err != nil {
-			return nil, err
-		}
 		v, err := c.lookout.settled(ctx)
 		if err == nil {
 			err = c.attend(ctx, v)
@@ -35,6 +40,9 @@ func (c *clusterReplica) gather(ctx context.Context) (*view, error) {
 			return nil, err
 		}
 		if err := pause(ctx, lookAgain); err != nil {
+			return nil, err
+		}
+		if err := c.drain(); err != nil { // nodes that are gone may be done with it
 			return nil, err
 		}
 	}

@@ -225,7 +225,7 @@ func (c *clusterReplica) reached() bool {
 // read; nil: there is more to be read.
 func (c *clusterReplica) complete(ctx context.Context) (*row.Batch, error) {
 	if c.pending.len() > 0 { // keys that were not where they were looked for
-		v, err := c.gather(ctx)
+		v, err := c.look(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -106,6 +106,17 @@ func marks16() []string {
 	return keys
 }
 
+// keysIn returns the names of n keys whose slots are in a range.
+func keysIn(first, last, n int) (keys []string) {
+	for i := 0; len(keys) < n; i++ {
+		key := "in:" + strconv.Itoa(i)
+		if slot := topology.Slot([]byte(key)); first <= slot && slot <= last {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // A clusterFollower follows a cluster into a mirror, until it is told to end: then it
 // leaves off wherever it is.
 type clusterFollower struct {
@@ -328,7 +339,25 @@ func TestClusterReplica_weather(t *testing.T) {
 			}
 			return c.Move(t.Context(), 500, 549, added)
 		}, false},
-		{"slots are half moved", func() error { return c.BeginMove(t.Context(), 500, 549, 1, c.Nodes()[1]) }, false},
+		{"slots are half moved", func() error {
+			if err := c.BeginMove(t.Context(), 500, 549, 1, c.Nodes()[1]); err != nil {
+				return err
+			}
+			hot := keysIn(500, 549, 100) // are made on the node that is given their slots
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			client := clusterClient(t, c)
+			var group sync.WaitGroup
+			group.Go(func() {
+				for i := 0; ctx.Err() == nil; i++ {
+					client.Do(ctx, client.B().Incr().Key(hot[i%len(hot)]).Build())
+				}
+			})
+			f.reach(t, func(m *mirror) bool { return m.rows[hot[99]].Value != "" })
+			cancel()
+			group.Wait()
+			return nil
+		}, false},
 		{"a node is removed", func() error {
 			if err := c.Move(t.Context(), 500, 549, c.Nodes()[1]); err != nil {
 				return err

@@ -23,6 +23,7 @@ type touch struct {
 	change replication.Change
 	by     *nodeStream // the only one that told of it; nil: several did
 	asked  bool        // its node said that it may be where its slot is going
+	missed bool        // it was not there either: perhaps it was on its way back
 }
 
 // touchedKeys are keys that are to be read. Several goroutines may touch keys.
@@ -58,6 +59,7 @@ func (t *touchedKeys) add(k touchedKey, is touch) {
 	if known && was.by != is.by {
 		is.by = nil
 	}
+	is.asked, is.missed = is.asked || was.asked, is.missed || was.missed // it may change faster than it is looked for
 	if !known {
 		t.bytes += touchBytes + len(k.name)
 	}
@@ -88,6 +90,8 @@ type nodeKeys struct {
 	todo   chan *replication.Changes
 	mu     sync.Mutex
 	stray  map[touchedKey]bool // whether what said so was ASK
+	sure   map[touchedKey]bool // keys of the portion that were missed before
+	missed []touchedKey        // keys of the portion that are missed now
 }
 
 // keysOf returns who reads keys of a node.
@@ -117,11 +121,16 @@ func (c *clusterReplica) keysOf(ctx context.Context, at nodeReading, v *view) (*
 	k.marks, k.notices = c.marks, c.notices
 	k.ahead = newBudget(c.source.options.MemoryBytes / int64(max(len(c.known), 1)))
 	k.share = &share{slots: topology.All(), stray: k.noteStray}
-	k.strayed = func(database int, key string) bool {
+	k.strayed = func(database int, name string) bool {
+		key := touchedKey{database, name}
 		k.mu.Lock()
-		defer k.mu.Unlock()
-		_, stray := k.stray[touchedKey{database, key}]
-		return stray
+		_, stray := k.stray[key]
+		k.mu.Unlock()
+		if stray || !at.asking || k.sure[key] {
+			return stray
+		}
+		k.missed = append(k.missed, key)
+		return true
 	}
 	if err := k.begin(ctx, k.feed); err != nil {
 		ss.close()
@@ -184,6 +193,7 @@ type portion struct {
 	at      nodeReading
 	of      *nodeKeys
 	changes *replication.Changes
+	sure    map[touchedKey]bool // keys that were missed before
 }
 
 const (
@@ -220,11 +230,14 @@ func (c *clusterReplica) beginRun(ctx context.Context, v *view) error {
 		}
 		p := by[at]
 		if p == nil {
-			p = &portion{at: at, changes: &replication.Changes{}}
+			p = &portion{at: at, changes: &replication.Changes{}, sure: map[touchedKey]bool{}}
 			by[at] = p
 			c.run.portions = append(c.run.portions, p)
 		}
 		p.add(key.database, is.change)
+		if is.missed {
+			p.sure[key] = true
+		}
 	}
 	for _, p := range c.run.portions {
 		var err error
@@ -234,6 +247,7 @@ func (c *clusterReplica) beginRun(ctx context.Context, v *view) error {
 			}
 			continue
 		}
+		p.of.sure, p.of.missed = p.sure, nil
 		p.of.todo <- p.changes // it has none other
 	}
 	return nil
@@ -304,12 +318,17 @@ func (r *changesRun) next(ctx context.Context) (*row.Batch, error) {
 	return nil, nil
 }
 
-// takeStrays has keys that were not on their node looked for again.
+// takeStrays has keys that were not on their node looked for again. One that is neither
+// where its slot was nor where that is going may have been moved back in between, so
+// both are asked twice before it counts as gone.
 func (c *clusterReplica) takeStrays(p *portion) {
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()
 	for key, asked := range p.of.stray {
-		c.pending.add(key, touch{change: replication.Change{Key: key.name}, asked: asked})
+		c.pending.add(key, touch{change: replication.Change{Key: key.name}, asked: asked, missed: p.sure[key]})
 	}
 	clear(p.of.stray)
+	for _, key := range p.of.missed {
+		c.pending.add(key, touch{change: replication.Change{Key: key.name}, missed: true})
+	}
 }
