@@ -259,8 +259,11 @@ func (c *changesReader) ask(ctx context.Context) error {
 		err = c.whole(ctx)
 	}
 	if err != nil {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case closed(c.done): // which broke the session off
+			return c.ended()
 		}
 		return c.session.node.readError(err)
 	}

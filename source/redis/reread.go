@@ -96,6 +96,14 @@ func (r *rereader) handEdit(ctx context.Context, e *edit) error {
 	return r.hand(ctx, e.page)
 }
 
+// ended returns why the reading has ended, in the terms of the contract.
+func (r *rereader) ended() error {
+	if lost, ok := errors.AsType[*source.PositionLostError](r.cause()); ok {
+		return lost
+	}
+	return r.failure()
+}
+
 // Next returns the next batch of changes.
 func (r *rereader) Next(ctx context.Context) (*row.Batch, error) {
 	if len(r.waiting) > 0 {
@@ -105,8 +113,8 @@ func (r *rereader) Next(ctx context.Context) (*row.Batch, error) {
 	}
 	b, err := r.reader.Next(ctx)
 	if err != nil {
-		if lost, ok := errors.AsType[*source.PositionLostError](r.cause()); ok {
-			return nil, lost
+		if _, lost := errors.AsType[*source.PositionLostError](r.cause()); lost {
+			err = r.ended()
 		}
 		return nil, err
 	}
