@@ -68,7 +68,15 @@ func TestReader_Next_demoted(t *testing.T) {
 	}
 
 	fillStrings(t, there, 20_000)
-	send(t, there, "WAIT", "1", "0")
+	for late := time.Now().Add(long); ; time.Sleep(5 * time.Millisecond) {
+		n, err := send(t, c, "DBSIZE").AsInt64()
+		if err == nil && n == 20_001 {
+			break
+		}
+		if err != nil || time.Now().After(late) {
+			t.Fatalf("the replica has %d keys: %v", n, err)
+		}
+	}
 	rows, r = map[string]aRow{}, openReader(t, sourceOf(t, s, unread), row.Position{})
 	if _, err := next(); err != nil {
 		t.Fatal(err)
