@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -179,35 +180,37 @@ func (c *Cluster) replicate(ctx context.Context, n, primary *Node) error {
 // Wait returns when each node that runs says that the cluster is well, and all agree
 // who owns which slot.
 func (c *Cluster) Wait(ctx context.Context) error {
-	return until(ctx, "the cluster is well", func(ctx context.Context) bool {
-		var first map[string]string
-		for _, n := range c.running() {
-			info, err := n.ask(ctx, "CLUSTER", "INFO")
-			if err != nil || !strings.Contains(info[0], "cluster_state:ok") {
-				return false
+	return until(ctx, "the cluster is well", c.well)
+}
+
+func (c *Cluster) well(ctx context.Context) bool {
+	var first map[string]string
+	for _, n := range c.running() {
+		info, err := n.ask(ctx, "CLUSTER", "INFO")
+		if err != nil || !strings.Contains(info[0], "cluster_state:ok") {
+			return false
+		}
+		known, err := n.known(ctx)
+		if err != nil {
+			return false
+		}
+		owners := map[string]string{}
+		for _, k := range known {
+			if len(k.slots) > 0 {
+				owners[k.id] = strings.Join(k.slots, " ")
 			}
-			known, err := n.known(ctx)
-			if err != nil {
-				return false
-			}
-			owners := map[string]string{}
-			for _, k := range known {
-				if len(k.slots) > 0 {
-					owners[k.id] = strings.Join(k.slots, " ")
-				}
-				if k.is("fail?") {
-					return false
-				}
-			}
-			if first == nil {
-				first = owners
-			}
-			if fmt.Sprint(owners) != fmt.Sprint(first) {
+			if k.is("fail?") {
 				return false
 			}
 		}
-		return true
-	})
+		if first == nil {
+			first = owners
+		}
+		if !maps.Equal(owners, first) {
+			return false
+		}
+	}
+	return true
 }
 
 // A knownNode is a line of CLUSTER NODES.

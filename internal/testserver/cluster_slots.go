@@ -10,8 +10,10 @@ import (
 	"time"
 )
 
-// keysAtOnce is how many keys a step of a migration moves.
-const keysAtOnce = 100
+const (
+	keysAtOnce = 100             // how many keys a step of a migration moves
+	tellAgain  = 2 * time.Second // how long after a move the nodes are told again who owns what
+)
 
 // Move moves the slots from first to last, which have one owner, and their keys to
 // another primary, as redis-cli --cluster reshard does: slot by slot.
@@ -34,7 +36,22 @@ func (c *Cluster) Move(ctx context.Context, first, last int, to *Node) error {
 			return err
 		}
 	}
-	return c.Wait(ctx)
+	// Redis 7.0 keeps, for a slot that has a new owner, that the owner before did not
+	// claim it once: a message which that one sent before it was told takes the slot
+	// back from the new owner, and from nobody else.
+	told := time.Now()
+	return until(ctx, "the cluster is well", func(ctx context.Context) bool {
+		if c.well(ctx) {
+			return true
+		}
+		if time.Since(told) > tellAgain {
+			told = time.Now()
+			for slot := first; slot <= last; slot++ {
+				_ = m.close(ctx, slot) // the next round looks
+			}
+		}
+		return false
+	})
 }
 
 // BeginMove opens the slots from first to last and moves some keys of each, as many
