@@ -135,6 +135,7 @@ func TestFivetran_cuts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: it takes half a minute")
 	}
+	t.Parallel()
 	seed := uint64(1)
 	if text := os.Getenv("KEYLIFT_SEED"); text != "" {
 		var err error
@@ -187,6 +188,7 @@ func TestFivetran_cuts(t *testing.T) {
 // TestFivetran_replica reads as a replica does: after the first sync only what has
 // changed is sent, deletes among it.
 func TestFivetran_replica(t *testing.T) {
+	t.Parallel()
 	l := newFivetranLane(t, testserver.Options{Args: []string{"--repl-backlog-size", "64mb"}}, "database", "0,3", "mode", "replica")
 	w := &writer{client: l.client, random: rand.New(rand.NewPCG(1, 78)), touched: map[place]bool{}}
 	l.check(w.fill(t.Context()))
@@ -241,6 +243,7 @@ func TestFivetran_onlyChanges(t *testing.T) {
 
 // TestFivetran_many syncs 200,000 keys, deletes a quarter, and syncs again.
 func TestFivetran_many(t *testing.T) {
+	t.Parallel()
 	l := newFivetranLane(t, testserver.Options{}, "database", "0,1")
 	l.check(fill(t.Context(), l.client, 200_000, "key:"))
 	report := l.sync()

@@ -95,6 +95,7 @@ func harmless(t *testing.T, what string, text []byte) {
 // Whatever keys, fields, members and values hold is written as it is, does nothing, and
 // is shown so that it does nothing.
 func TestHostileKeyspace(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{ACL: []string{"default on nopass ~* &* +@all", "some on >pw ~value:* &* +@all"}})
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{s.Address()}, ForceSingleClient: true, DisableCache: true, ConnWriteTimeout: time.Minute,

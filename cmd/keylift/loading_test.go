@@ -15,6 +15,7 @@ import (
 // TestSync_loading: a sync of a server that loads its data waits until it has them, in
 // each mode.
 func TestSync_loading(t *testing.T) {
+	t.Parallel()
 	server := testserver.Redis(t, testserver.Options{Args: []string{"--enable-debug-command", "local", "--repl-diskless-sync-delay", "0"}})
 	connect := func() rueidis.Client {
 		client, err := rueidis.NewClient(single(server))

@@ -13,6 +13,7 @@ import (
 // TestSync_network: a sync whose connections die without a word, and one of which a byte
 // is changed on its way, try again and end equal.
 func TestSync_network(t *testing.T) {
+	t.Parallel()
 	server := testserver.Redis(t, testserver.Options{Args: []string{"--repl-diskless-sync-delay", "0"}})
 	client := tortureClients{}
 	client.connect(t, server)

@@ -18,6 +18,7 @@ import (
 // The sentinels promote a replica while one sync reads by SCAN and another follows as
 // a replica: neither fails, the first begins anew, the second goes on where it was.
 func TestSync_sentinels(t *testing.T) {
+	t.Parallel()
 	g := testserver.RedisSentinel(t, testserver.SentinelOptions{})
 	send := func(s *testserver.Server, commands ...[]string) {
 		t.Helper()
