@@ -26,7 +26,7 @@ func (r *run) write(ctx context.Context, b queued) error {
 	r.generation = b.After.Generation
 	r.rowsSince += int64(b.Len())
 	r.o.Progress.add(b.Batch)
-	r.complete = false
+	r.complete, r.written = false, true
 	if b.Closes == row.None {
 		return nil
 	}

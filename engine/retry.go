@@ -43,18 +43,22 @@ const (
 type Backoff struct {
 	RetryFor time.Duration
 
-	began time.Time // of the failing; zero: the last attempt succeeded
+	began time.Time // of the failing, or of what counts of it; zero: with the next failure
 	wait  time.Duration
 }
 
 // Reset says that an attempt succeeded.
 func (b *Backoff) Reset() { b.began, b.wait = time.Time{}, 0 }
 
+// Extend gives the attempts that follow the whole time once more. The waits between
+// them go on growing.
+func (b *Backoff) Extend() { b.began = time.Time{} }
+
 // Sleep waits before the next attempt at doing what failed. It returns cause, wrapped, when time is
 // up, and the context's error when that ends first.
 func (b *Backoff) Sleep(ctx context.Context, log *slog.Logger, doing string, cause error) error {
 	if b.began.IsZero() {
-		b.began, b.wait = time.Now(), firstWait
+		b.began, b.wait = time.Now(), max(b.wait, firstWait)
 	}
 	failing := time.Since(b.began)
 	if failing >= b.RetryFor {

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -150,6 +151,50 @@ func TestRun_retryProgress(t *testing.T) {
 		}
 		wantValues(t, d, s.batches)
 	})
+}
+
+// A source that breaks off each time before a checkpoint is begun anew until retry_for
+// is up, and three times at the least, however long it takes to break.
+func TestRun_retryBreaks(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		lasts  time.Duration // each attempt, until it breaks
+		starts int
+	}{
+		{"at once", 0, 0},
+		{"later than retry_for", time.Hour, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{server: "one", batches: keys(4, 5, "a")}
+				s.batches[0].closes, s.batches[1].closes = row.None, row.None
+				broken := true
+				s.before = func(delivered int) error {
+					if broken && delivered%2 == 0 && delivered == 2*len(s.opened) {
+						time.Sleep(tt.lasts)
+						return outage{}
+					}
+					return nil
+				}
+				o := options(s, memory.New(memory.Options{}))
+				sum, err := engine.Run(t.Context(), o)
+				want := fmt.Sprintf("reading broke off %d times, each time before anything could be kept: the line is dead", sum.Retries)
+				if !errors.Is(err, outage{}) || !strings.HasPrefix(err.Error(), "no success for ") || !strings.HasSuffix(err.Error(), want) {
+					t.Errorf("got %v, want … %s", err, want)
+				}
+				if n := len(s.opened); n != sum.Retries || tt.starts > 0 && n != tt.starts || n < 10 && tt.starts == 0 || n > 30 {
+					t.Errorf("%d starts, %d retries", n, sum.Retries)
+				}
+				// One that follows goes on for as long as it takes.
+				s.opened, s.delivered = nil, 0
+				o.RetryFor = 1000 * time.Hour
+				time.AfterFunc(20*time.Hour, func() { broken = false })
+				if sum := run(t, o, nil); sum.Retries < 15 || sum.Counts != (destination.Counts{New: 20}) {
+					t.Errorf("got %+v", sum)
+				}
+			})
+		})
+	}
 }
 
 func TestRun_retryInterrupted(t *testing.T) {

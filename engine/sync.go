@@ -34,7 +34,8 @@ type Options struct {
 	// MayDelete is the share of the rows in the destination, from 0 to 1, that a
 	// snapshot may delete. One that follows upon deletes which were seen is not bound by it.
 	MayDelete float64
-	// RetryFor is how long a source that does not answer is asked again.
+	// RetryFor is how long a source is asked again that does not answer, or that breaks
+	// off each time before anything can be kept of what it delivers.
 	RetryFor time.Duration
 	Logger   *slog.Logger
 	Progress *Progress
@@ -67,7 +68,7 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 	if o.Progress == nil {
 		o.Progress = &Progress{}
 	}
-	r := &run{o: o, began: time.Now()}
+	r := &run{o: o, began: time.Now(), wait: Backoff{RetryFor: o.RetryFor}}
 	r.lastCommit = r.began
 	err := r.run(ctx)
 	if ctx.Err() != nil && err != nil {
@@ -95,13 +96,16 @@ type run struct {
 	published  bool  // something was, by this run
 	complete   bool  // the last batch written was published
 
+	wait    Backoff
+	written bool // the present attempt has written batches
+	breaks  int  // attempts in a row that had, and that left nothing to go on from
+
 	rowsSince  int64 // rows written since the last commit
 	lastCommit time.Time
 }
 
 func (r *run) run(ctx context.Context) (err error) {
-	wait := Backoff{RetryFor: r.o.RetryFor}
-	tables, err := r.tables(ctx, &wait)
+	tables, err := r.tables(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, r.leave()) }()
 
 	for {
-		err := r.attempt(ctx, &wait)
+		err := r.attempt(ctx)
 		var lost *source.PositionLostError
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -129,7 +133,7 @@ func (r *run) run(ctx context.Context) (err error) {
 			if err := r.dropRest(); err != nil {
 				return err
 			}
-			if err := wait.Sleep(ctx, r.o.Logger, "reading", err); err != nil {
+			if err := r.wait.Sleep(ctx, r.o.Logger, "reading", r.broken(err)); err != nil {
 				return err
 			}
 			r.next = r.resume()
@@ -140,18 +144,18 @@ func (r *run) run(ctx context.Context) (err error) {
 }
 
 // tables asks the source for its tables until it answers.
-func (r *run) tables(ctx context.Context, wait *Backoff) ([]*row.Table, error) {
+func (r *run) tables(ctx context.Context) ([]*row.Table, error) {
 	for {
 		tables, err := r.o.Source.Tables(ctx)
 		switch {
 		case err == nil:
-			wait.Reset()
+			r.wait.Reset()
 			return tables, nil
 		case ctx.Err() != nil || !Retryable(err):
 			return nil, fmt.Errorf("list tables: %w", err)
 		}
 		r.sum.Retries++
-		if err := wait.Sleep(ctx, r.o.Logger, "reading", err); err != nil {
+		if err := r.wait.Sleep(ctx, r.o.Logger, "reading", err); err != nil {
 			return nil, err
 		}
 	}
@@ -174,6 +178,25 @@ func (r *run) startOver(lost *source.PositionLostError) error {
 	return nil
 }
 
+// leastBreaks is how often reading breaks off at the least before a run ends for it,
+// however long each attempt takes.
+const leastBreaks = 3
+
+// broken notes that an attempt failed with err, and returns err or, where the attempts
+// before were as much in vain, one that says so.
+func (r *run) broken(err error) error {
+	if !r.written {
+		return err
+	}
+	if r.breaks++; r.breaks < leastBreaks {
+		r.wait.Extend()
+	}
+	if r.breaks == 1 {
+		return err
+	}
+	return fmt.Errorf("reading broke off %d times, each time before anything could be kept: %w", r.breaks, err)
+}
+
 // resume returns where to read on after a failure. Rows of a snapshot that has
 // no checkpoint yet are bound to no server process: that snapshot is given up.
 func (r *run) resume() row.Position {
@@ -184,7 +207,8 @@ func (r *run) resume() row.Position {
 }
 
 // attempt reads from r.next to the end of the source, or to an error.
-func (r *run) attempt(ctx context.Context, wait *Backoff) (err error) {
+func (r *run) attempt(ctx context.Context) (err error) {
+	r.written = false
 	reader, err := r.o.Source.Open(ctx, r.next)
 	if err != nil {
 		return err
@@ -201,13 +225,17 @@ func (r *run) attempt(ctx context.Context, wait *Backoff) (err error) {
 			if err != nil {
 				return err
 			}
+			closes := b.Closes
 			err = r.write(context.WithoutCancel(ctx), b)
 			q.written(b.Batch)
 			b.Release()
 			if err != nil {
 				return err
 			}
-			wait.Reset()
+			if closes != row.None {
+				r.breaks = 0
+				r.wait.Reset()
+			}
 		}
 	})
 	return errors.Join(g.Wait(), reader.Close())

@@ -27,6 +27,7 @@ type Proxy struct {
 	refusing   bool
 	swallowing bool
 	cutAfter   int64 // bytes from the server until all is cut; 0: never
+	cutEach    int64 // bytes from the server over each connection until that is cut; 0: never
 	corrupt    int64 // bytes from the server up to the one that is corrupted; 0: none is
 	mask       byte  // of the bits of it that are turned over
 	pairs      map[*pair]struct{}
@@ -38,6 +39,7 @@ type Proxy struct {
 type pair struct {
 	client, server net.Conn
 	lost           [Server + 1]bool // by Half
+	answered       int64            // bytes from the server
 }
 
 // A Half is what a half-open connection has lost.
@@ -93,6 +95,14 @@ func (p *Proxy) CutAfter(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cutAfter = n
+}
+
+// CutEach breaks every connection once n bytes have come over it from the server, from
+// now on; 0: none. The client gets just those.
+func (p *Proxy) CutEach(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cutEach = n
 }
 
 func (p *Proxy) cut() {
@@ -272,6 +282,10 @@ func (p *Proxy) forward(c *pair, half Half) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
+		if left := p.left(c, half, int64(n)); left < int64(n) {
+			n, err = int(left), io.EOF
+			_ = from.Close()
+		}
 		if delay, pass := p.treat(buf[:n], half); pass && n > 0 {
 			under <- parcel{data: append([]byte(nil), buf[:n]...), due: time.Now().Add(delay)}
 		}
@@ -282,6 +296,20 @@ func (p *Proxy) forward(c *pair, half Half) {
 			return
 		}
 	}
+}
+
+// left returns how many of n bytes may still come over a connection.
+func (p *Proxy) left(c *pair, half Half, n int64) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if half != Answers {
+		return n
+	}
+	c.answered += n
+	if p.cutEach == 0 || c.answered <= p.cutEach {
+		return n
+	}
+	return max(0, p.cutEach-(c.answered-n))
 }
 
 // treat decides what becomes of bytes.

@@ -194,3 +194,21 @@ func TestProxy_HalfOpen(t *testing.T) {
 		})
 	}
 }
+
+func TestProxy_CutEach(t *testing.T) {
+	p := echo(t)
+	p.CutEach(7)
+	for range 2 {
+		c := dial(t, p)
+		if got, err := say(c, "hello"); got != "hello" || err != nil {
+			t.Fatalf("got %q, %v", got, err)
+		}
+		if got, err := say(c, "world"); got != "wo" || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	p.CutEach(0)
+	if got, err := say(dial(t, p), "hello world"); got != "hello world" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

@@ -273,7 +273,7 @@ func ended(err error) error {
 }
 
 var errClosed = errors.New("the server closed the replication link; its log says why; " +
-	"where client-output-buffer-limit was exceeded, raise it for replicas")
+	"where client-output-buffer-limit was exceeded, raise it for replicas, and where repl-timeout was, raise that")
 
 // A Start is where a server lets a link begin.
 type Start struct {
