@@ -238,8 +238,11 @@ func merge(doc, flags layer) layer {
 		without("url", "host", "port", "nodes")
 	}
 	if flags["host"].part != "" || flags["url"].part != "" {
-		without("url", "host", "port", "ssl", "username", "password", "password_command", "sentinel_name")
+		without("url", "host", "port", "ssl", "username", "password", "password_command", "password_refresh", "sentinel_name")
 		without(ofSentinels...)
+	}
+	if g, ok := flags["password"]; ok && g.file == "" && all["username"].file == "" {
+		without("password_refresh") // of what the flag replaces
 	}
 	for key, other := range map[string]string{"password": "password_command", "password_command": "password"} {
 		if _, ok := flags[key]; ok {

@@ -9,11 +9,12 @@ type secretFile struct {
 	part    string // of a url in the file: the key of the setting; else ""
 }
 
-// ChangingLogin reports whether what Login returns may change: it comes from files.
+// ChangingLogin reports whether what to log in with may change: it comes from files,
+// or from PasswordCommand.
 func (c *Config) ChangingLogin() bool {
 	_, username := c.files["username"]
 	_, password := c.files["password"]
-	return username || password
+	return username || password || c.PasswordCommand.Reveal() != ""
 }
 
 // Login returns the user and the password to log in with: those from files as the

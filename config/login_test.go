@@ -69,7 +69,7 @@ func TestLoad_passwordCommand(t *testing.T) {
 	if c.PasswordCommand.Reveal() != "echo ${two}" || c.Password.Reveal() != "" {
 		t.Errorf("%q, %q", c.PasswordCommand.Reveal(), c.Password.Reveal())
 	}
-	c = load(t, "host: h\npassword_command: echo two\n", config.Override{Key: "password", Value: "one"})
+	c = load(t, "host: h\npassword_command: echo two\npassword_refresh: 1h\n", config.Override{Key: "password", Value: "one"})
 	if c.PasswordCommand.Reveal() != "" || c.Password.Reveal() != "one" {
 		t.Errorf("%q, %q", c.PasswordCommand.Reveal(), c.Password.Reveal())
 	}

@@ -32,6 +32,7 @@ const (
 	wantURL       = `write redis://user:password@host:port/database, rediss:// for TLS, or unix://user:password@/path?db=database`
 	wantSentinel  = `is given without sentinel_name: add the name that the sentinels monitor the primary by, or remove it`
 	wantAddresses = `write addresses of sentinels such as sentinel-1.example.com:26379, one or a list of them`
+	wantRefresh   = `is given, but the password never changes: take it from password_command or password_file, or remove password_refresh`
 	wantEscapes   = `is no url that can be read: ` + wantURL + `, with %40 for @, %23 for # and the like in user and password`
 )
 
@@ -230,6 +231,9 @@ func TestLoad_mistakes(t *testing.T) {
 		{doc: "host: h\npassword: s3cret\npassword_file: password", want: "line 3: password_file cannot be given beside password: keep one of them"},
 		{doc: "host: h\npassword_command: cat s3cret\npassword: s3cret", want: "line 2: password_command cannot be given beside password: keep one of them"},
 		{doc: "url: redis://u:s3cret@h\npassword_command: cat s3cret", want: "line 2: password_command cannot be given beside url: keep one of them"},
+		{doc: "host: h\npassword: s3cret\npassword_refresh: 5m", want: "line 3: password_refresh " + wantRefresh},
+		{doc: "url: redis://:s3cret@h\npassword_refresh: 5m", want: "line 2: password_refresh " + wantRefresh},
+		{doc: "host: h\npassword_file: none\npassword_refresh: 5m", want: `line 2: password_file holds "none": no such file or directory; name a file that is there and may be read`},
 		{doc: "host: h\npassword_command: [s3cret]", want: "line 2: password_command holds a list: write text (true, false and the like in quotes)"},
 		{doc: "host: h\npassword_file: none", want: `line 2: password_file holds "none": no such file or directory; name a file that is there and may be read`},
 		{doc: "host: h\npassword_file: .", want: `line 2: password_file holds ".": is a directory; name a file that is there and may be read`},

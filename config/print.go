@@ -15,7 +15,7 @@ func (c *Config) Print(w io.Writer) error {
 	var out bytes.Buffer
 	for i := range settings {
 		s := &settings[i]
-		if s.value == nil || c.isOtherAddress(s.Key) {
+		if s.value == nil || c.isIdle(s.Key) {
 			continue
 		}
 		from := c.origins[s.Key]
@@ -89,10 +89,12 @@ func escaped(v any) (string, error) {
 	return strings.ReplaceAll(string(b), "$", "$$"), err
 }
 
-// isOtherAddress reports whether key belongs to the way of naming the server that
-// c does not use.
-func (c *Config) isOtherAddress(key string) bool {
+// isIdle reports whether key belongs to a way of naming the server, or of logging in,
+// that c does not use.
+func (c *Config) isIdle(key string) bool {
 	switch key {
+	case "password_refresh":
+		return !c.ChangingLogin()
 	case "url":
 		return c.Socket == ""
 	case "host", "port":

@@ -27,7 +27,6 @@ nodes: ""                                  # default
 username: "game"                           # url in line 1
 password: "******"                         # url in line 1
 password_command: ""                       # default
-password_refresh: "10m"                    # default
 database: 3                                # url in line 1
 ssl: true                                  # url in line 1
 tls_ca: ""                                 # default
@@ -78,6 +77,7 @@ func TestConfig_Print_again(t *testing.T) {
 	for _, doc := range []string{
 		"host: localhost",
 		"host: ::1\ndatabase: [0, 3]\nkey_pattern: ['$$${HOME:-x}', \"tab\\t\\\"\\\\ é😀 # : {\"]\ntypes: hash\nretry_for: 1.5\nbig_key_bytes: 1000",
+		"host: h\nusername: game\npassword_command: token\npassword_refresh: 1h",
 		"url: unix://u:p@/tmp/my%20redis%23.sock?db=2\nfast: true",
 		allLayouts + "unmatched: skip\nviews: false",
 		"host: h\ntables: '" + allLayoutsJSON + "'",

@@ -88,6 +88,8 @@ func TestSettings_examples(t *testing.T) {
 			if s.Key == "ssl" {
 				doc = "host: h\n"
 			}
+		case "password_refresh":
+			doc += "password_command: token\n"
 		case "url", "url_file":
 			doc = ""
 		case "sentinel_name":

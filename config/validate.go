@@ -36,6 +36,7 @@ func (l *loader) validate(c *Config, all layer) {
 	if given("password") && given("password_command") {
 		l.wrong(all["password_command"], "cannot be given beside %s: keep one of them", all["password"].name)
 	}
+	l.validateRefresh(c, all)
 	if g := all["username"]; g.part != "" && !given("password") && !given("password_command") {
 		l.wrong(g, "has no password beside it: write redis://user:password@host, redis://:password@host, or give password as well")
 	}
@@ -51,6 +52,21 @@ func (l *loader) validate(c *Config, all layer) {
 		c.MaxCommandMillis = fastMillis
 		c.origins["max_command_ms"] = "fast"
 	}
+}
+
+// validateRefresh checks that there is something to refresh. What should have brought it
+// and is wrong itself is told as that.
+func (l *loader) validateRefresh(c *Config, all layer) {
+	refresh, given := all["password_refresh"]
+	if !given || c.ChangingLogin() {
+		return
+	}
+	for _, key := range []string{"username", "password", "password_command", "url"} {
+		if from, ok := all[key]; ok && l.isWrong(from) {
+			return
+		}
+	}
+	l.wrong(refresh, "is given, but the password never changes: take it from password_command or password_file, or remove password_refresh")
 }
 
 // validateFile checks what goes with an RDB file and what does not.

@@ -58,7 +58,7 @@ func Source(cfg *config.Config, log *slog.Logger, logKeys bool) (source.Source, 
 		ConnectTimeout: cfg.ConnectTimeout, IOTimeout: cfg.ReadTimeout,
 		Logger: log, LogKeys: logKeys,
 	}
-	if cfg.ChangingLogin() || cfg.PasswordCommand.Reveal() != "" {
+	if cfg.ChangingLogin() {
 		o.Credentials = (&login{cfg: cfg, log: log}).credentials
 	}
 	if cfg.TLS.Enabled || cfg.Sentinel.TLS {

@@ -201,6 +201,10 @@ var wrongSettings = []blunder{
 		args: "sync --host h --password-command pass --password-refresh 0s", code: exitUsage,
 		want: `--password-refresh holds "0s": write a duration such as 30s or 5m, or seconds, from 1s to 168h`,
 	},
+	{
+		args: "sync --host h --password open-sesame --password-refresh 5m", code: exitUsage,
+		want: "--password-refresh is given, but the password never changes: take it from password_command or password_file, or remove password_refresh",
+	},
 	{args: "sync --url-file nowhere", code: exitUsage, want: `--url-file holds "nowhere": no such file or directory; name a file that is there and may be read`},
 	{
 		args: "sync --url-file taken.yaml", code: exitUsage,
