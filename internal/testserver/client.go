@@ -142,14 +142,14 @@ func (s *Server) info(ctx context.Context, name string) string {
 	return value
 }
 
-// follows reports whether a server has the data of a primary, which sends it what
-// comes behind them.
-func (s *Server) follows(ctx context.Context, primary *Server) bool {
+// follows reports whether a server has the data of a primary, which knows it by an
+// address and sends it what comes behind them.
+func (s *Server) follows(ctx context.Context, primary *Server, known string) bool {
 	if s.info(ctx, "master_link_status") != "up" {
 		return false
 	}
 	reply, err := primary.ask(ctx, "INFO", "replication")
-	_, port, _ := net.SplitHostPort(s.address)
+	_, port, _ := net.SplitHostPort(known)
 	return err == nil && strings.Contains(reply[0], ",port="+port+",state=online,")
 }
 

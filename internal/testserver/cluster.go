@@ -173,7 +173,7 @@ func (c *Cluster) replicate(ctx context.Context, n, primary *Node) error {
 		return err
 	}
 	return until(ctx, "the replica has the data", func(ctx context.Context) bool {
-		return n.follows(ctx, primary.Server)
+		return n.follows(ctx, primary.Server, n.address)
 	})
 }
 

@@ -17,6 +17,9 @@ type SentinelOptions struct {
 	Replicas int     // default 1
 	Server   Options // of the primary and the replicas; with TLS the Sentinels have it, too
 	Password string  // of the Sentinels
+	// Front returns the address of a proxy, which the Sentinels, the other servers and
+	// their clients are to reach a server at. Nil: they reach it at its own.
+	Front func(s *Server) (address string)
 }
 
 const sentinels = 3
@@ -28,6 +31,7 @@ type Group struct {
 	dir       string // of the certificates
 	certs     *certificates
 	servers   []*Server
+	known     []string // addresses of the servers, as the others know them
 	sentinels []*Server
 }
 
@@ -69,10 +73,11 @@ func (g *Group) start(ctx context.Context) (err error) {
 	return g.Wait(ctx)
 }
 
-// launch starts a server: the first is the primary, others are its replicas.
+// launch starts a server: the first is the primary, others are its replicas. What
+// becomes of it later it remembers over a restart.
 func (g *Group) launch(ctx context.Context) error {
 	o := g.options.Server
-	o.certs = g.certs
+	o.certs, o.rewrites = g.certs, true
 	o.Args = slices.Concat([]string{"--repl-diskless-sync", "no"}, o.Args)
 	if o.TLS {
 		o.Args = append(o.Args, "--tls-replication", "yes")
@@ -80,27 +85,39 @@ func (g *Group) launch(ctx context.Context) error {
 	if o.Password != "" {
 		o.Args = append(o.Args, "--masterauth", o.Password)
 	}
-	if len(g.servers) > 0 {
-		host, port, _ := strings.Cut(g.servers[0].Address(), ":")
-		o.Args = append(o.Args, "--replicaof", host, port)
-	}
 	s, err := Start(ctx, o)
 	if err != nil {
 		return err
 	}
-	g.servers = append(g.servers, s)
+	known := s.Address()
+	var commands [][]string
+	if g.options.Front != nil {
+		known = g.options.Front(s)
+		host, port, _ := strings.Cut(known, ":")
+		commands = append(commands, []string{"CONFIG", "SET", "replica-announce-ip", host, "replica-announce-port", port})
+	}
+	if len(g.servers) > 0 {
+		host, port, _ := strings.Cut(g.known[0], ":")
+		commands = append(commands, []string{"REPLICAOF", host, port})
+	}
+	g.servers, g.known = append(g.servers, s), append(g.known, known)
+	for _, command := range append(commands, []string{"CONFIG", "REWRITE"}) {
+		if _, err := s.ask(ctx, command...); err != nil {
+			return fmt.Errorf("%s: %w", command, err)
+		}
+	}
 	if len(g.servers) == 1 {
 		return nil
 	}
 	return until(ctx, "the replica has the data", func(ctx context.Context) bool {
-		return s.follows(ctx, g.servers[0])
+		return s.follows(ctx, g.servers[0], known)
 	})
 }
 
 // watch starts a Sentinel.
 func (g *Group) watch(ctx context.Context) error {
-	o := Options{Program: g.options.Server.Program, TLS: g.options.Server.TLS, certs: g.certs, Password: g.options.Password}
-	host, port, _ := strings.Cut(g.servers[0].Address(), ":")
+	o := Options{Program: g.options.Server.Program, TLS: g.options.Server.TLS, Password: g.options.Password, certs: g.certs, rewrites: true}
+	host, port, _ := strings.Cut(g.known[0], ":")
 	name := g.options.Name
 	lines := []string{
 		fmt.Sprintf("sentinel monitor %s %s %s %d", name, host, port, sentinels/2+1),
@@ -156,12 +173,12 @@ func (g *Group) Wait(ctx context.Context) error {
 			return false
 		}
 		replicas := 0
-		for _, s := range g.servers {
+		for i, s := range g.servers {
 			if s == primary || s.Exited() {
 				continue
 			}
 			replicas++
-			if !s.follows(ctx, primary) {
+			if !s.follows(ctx, primary, g.known[i]) {
 				return false
 			}
 		}
@@ -215,8 +232,7 @@ func (g *Group) Primary(ctx context.Context) (*Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		address := strings.Join(is, ":")
-		i := slices.IndexFunc(g.servers, func(s *Server) bool { return s.Address() == address })
+		i := slices.Index(g.known, strings.Join(is, ":"))
 		if i < 0 || primary != nil && primary != g.servers[i] {
 			return nil, errors.New("the Sentinels do not agree on the primary")
 		}
@@ -294,28 +310,4 @@ func (g *Group) Stop() error {
 		errs = append(errs, fmt.Errorf("remove the group's folder: %w", err))
 	}
 	return errors.Join(errs...)
-}
-
-// sentinelFile is the name of a Sentinel's settings.
-const sentinelFile = "sentinel.conf"
-
-// writeSentinel writes the file of a Sentinel. A restart goes on with what the
-// Sentinel has written.
-func (s *Server) writeSentinel() error {
-	var b strings.Builder
-	b.WriteString(s.options.sentinel)
-	arguments := s.arguments()
-	for i := 0; i < len(arguments); {
-		name := strings.TrimPrefix(arguments[i], "--")
-		i++
-		b.WriteString(name)
-		for ; i < len(arguments) && !strings.HasPrefix(arguments[i], "--"); i++ {
-			b.WriteString(" " + strconv.Quote(arguments[i]))
-		}
-		b.WriteString("\n")
-	}
-	if err := os.WriteFile(s.path(sentinelFile), []byte(b.String()), 0o600); err != nil {
-		return fmt.Errorf("write the Sentinel's settings: %w", err)
-	}
-	return nil
 }

@@ -36,7 +36,8 @@ type Options struct {
 	Args       []string // further arguments: "--maxmemory", "100mb"
 
 	certs    *certificates // with TLS: shared with other servers
-	sentinel string        // text of a Sentinel's configuration; empty: it is no Sentinel
+	rewrites bool          // its settings are in a file: it remembers over a restart what it was told
+	sentinel string        // what the file begins with that makes it a Sentinel; empty: it is none
 }
 
 // A Server is a running redis-server. Its methods are called by one goroutine
@@ -68,8 +69,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err = s.choosePort(); err == nil && o.sentinel != "" {
-		err = s.writeSentinel()
+	if err = s.choosePort(); err == nil && o.rewrites {
+		err = s.writeSettings()
 	}
 	if err == nil {
 		err = s.run(ctx)
@@ -168,14 +169,40 @@ func yesNo(b bool) string {
 	return "no"
 }
 
+// settingsFile is the name of the file of a server that rewrites its settings.
+const settingsFile = "redis.conf"
+
+// writeSettings writes that file. A restart goes on with what the server made of it.
+func (s *Server) writeSettings() error {
+	var b strings.Builder
+	b.WriteString(s.options.sentinel)
+	arguments := s.arguments()
+	for i := 0; i < len(arguments); {
+		name := strings.TrimPrefix(arguments[i], "--")
+		i++
+		b.WriteString(name)
+		for ; i < len(arguments) && !strings.HasPrefix(arguments[i], "--"); i++ {
+			b.WriteString(" " + strconv.Quote(arguments[i]))
+		}
+		b.WriteString("\n")
+	}
+	if err := os.WriteFile(s.path(settingsFile), []byte(b.String()), 0o600); err != nil {
+		return fmt.Errorf("write the server's settings: %w", err)
+	}
+	return nil
+}
+
 // readyWithin is how long a server may take to answer.
 const readyWithin = time.Minute
 
 func (s *Server) run(ctx context.Context) error {
 	s.output = &tail{}
 	args := s.arguments()
+	if s.options.rewrites {
+		args = []string{s.path(settingsFile)}
+	}
 	if s.options.sentinel != "" {
-		args = []string{s.path(sentinelFile), "--sentinel"}
+		args = append(args, "--sentinel")
 	}
 	s.cmd = exec.Command(s.program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output

@@ -77,7 +77,7 @@ type Step struct {
 	Pause time.Duration
 	Write *Write
 	Fault Fault
-	Shard int // of a cluster, that the fault strikes, or that slots are moved to
+	Shard int // of a cluster, that the fault strikes, or that slots are moved to; of a Sentinel deployment the server
 	Block int // of slots, that are moved: 0 to Blocks-1
 }
 
@@ -109,7 +109,7 @@ const (
 var heavy = map[Deployment][]Fault{
 	Standalone: {Restart, FailOver, Evict},
 	Cluster:    {Restart, FailOver, Evict, Reshard, Reshard, Reshard},
-	Sentinel:   {FailOver, FailOver, Evict},
+	Sentinel:   {Restart, Restart, FailOver, FailOver, Evict},
 }
 
 var light = []Fault{Cut, Cut, Hang, Refuse, KillClients}

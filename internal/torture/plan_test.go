@@ -64,7 +64,7 @@ func TestNew_everything(t *testing.T) {
 		"mode replica, follow false, ends interrupt, process false", "mode replica, follow true, ends kill, process true", "mode auto, follow true, ends interrupt, process true",
 		"standalone: cut", "standalone: hang", "standalone: refuse", "standalone: kill clients", "standalone: restart", "standalone: lag", "standalone: fail over", "standalone: evict",
 		"cluster: cut", "cluster: hang", "cluster: refuse", "cluster: kill clients", "cluster: restart", "cluster: fail over", "cluster: evict", "cluster: open slots", "cluster: move slots",
-		"sentinel: cut", "sentinel: kill clients", "sentinel: fail over", "sentinel: evict",
+		"sentinel: cut", "sentinel: hang", "sentinel: refuse", "sentinel: kill clients", "sentinel: restart", "sentinel: fail over", "sentinel: evict",
 	} {
 		if !met[want] {
 			t.Errorf("no plan has %q; there are\n%s", want, strings.Join(all, "\n"))
