@@ -5,9 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/redis/rueidis"
 
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
@@ -15,22 +12,11 @@ import (
 )
 
 // demote makes a server the replica of another, and waits until it has its data.
-func demote(t *testing.T, c rueidis.Client, to *testserver.Server) {
+func demote(t *testing.T, s, to *testserver.Server) {
 	t.Helper()
 	host, port, _ := strings.Cut(to.Address(), ":")
-	send(t, c, "REPLICAOF", host, port)
-	for late := time.Now().Add(long); ; time.Sleep(5 * time.Millisecond) {
-		text, err := send(t, c, "INFO", "replication").ToString()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(text, "master_link_status:up") {
-			return
-		}
-		if time.Now().After(late) {
-			t.Fatal(text)
-		}
-	}
+	send(t, clientOf(t, s), "REPLICAOF", host, port)
+	untilInfo(t, s, "master_link_status:up")
 }
 
 // TestReader_Next_demoted: a server that becomes a replica while it is read has other data
@@ -54,7 +40,7 @@ func TestReader_Next_demoted(t *testing.T) {
 	if _, err := next(); err != nil {
 		t.Fatal(err)
 	}
-	demote(t, c, other)
+	demote(t, s, other)
 	var err error
 	for err == nil {
 		_, err = next()
@@ -68,15 +54,13 @@ func TestReader_Next_demoted(t *testing.T) {
 	}
 
 	fillStrings(t, there, 20_000)
-	for late := time.Now().Add(long); ; time.Sleep(5 * time.Millisecond) {
+	until(t, func() bool {
 		n, err := send(t, c, "DBSIZE").AsInt64()
-		if err == nil && n == 20_001 {
-			break
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err != nil || time.Now().After(late) {
-			t.Fatalf("the replica has %d keys: %v", n, err)
-		}
-	}
+		return n == 20_001
+	}, "the replica has all keys")
 	rows, r = map[string]aRow{}, openReader(t, sourceOf(t, s, unread), row.Position{})
 	if _, err := next(); err != nil {
 		t.Fatal(err)
@@ -104,7 +88,7 @@ func TestNotified_demoted(t *testing.T) {
 	if _, err := m.until(t.Context(), t, r, "s:99"); err != nil {
 		t.Fatal(err)
 	}
-	demote(t, c, other)
+	demote(t, s, other)
 	_, err := m.until(t.Context(), t, r, "never")
 	if lost, ok := errors.AsType[*source.PositionLostError](err); !retryable(err) && (!ok || !strings.Contains(lost.Reason, "has taken over the data of another")) {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/keylift/keylift/internal/churn"
-	"github.com/keylift/keylift/internal/faultproxy"
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
@@ -201,12 +200,8 @@ func TestNotified_replaced(t *testing.T) {
 // destination equal the source.
 func TestNotified_cuts(t *testing.T) {
 	s := notifying(t)
-	proxy, err := faultproxy.Start(s.Network(), s.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	src := sourceOf(t, s, notified, func(o *Options) { o.AllDatabases, o.Network, o.Address = true, "tcp", proxy.Address() })
+	proxy := proxyTo(t, s)
+	src := sourceOf(t, s, notified, through(proxy), func(o *Options) { o.AllDatabases = true })
 	writing, stop := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer stop()
 	var wg sync.WaitGroup

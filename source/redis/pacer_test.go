@@ -2,7 +2,6 @@ package redis
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -14,31 +13,6 @@ import (
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
 )
-
-// until does something until it is so, for as long as anything may take.
-func until(t *testing.T, do func() bool, what string) {
-	t.Helper()
-	for began := time.Now(); !do(); {
-		if time.Since(began) > long {
-			t.Fatal("never: ", what)
-		}
-	}
-}
-
-// An onMessage is a log handler that does something with each message.
-type onMessage struct {
-	slog.Handler
-	do func(message string)
-}
-
-func (h onMessage) Handle(_ context.Context, r slog.Record) error {
-	h.do(r.Message)
-	return nil
-}
-
-func (h onMessage) WithAttrs([]slog.Attr) slog.Handler { return h }
-
-func (h onMessage) Enabled(context.Context, slog.Level) bool { return true }
 
 // A server that comes to take long to answer is read more slowly, and whole.
 func TestReader_slowsDown(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/keylift/keylift/internal/faultproxy"
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
@@ -31,19 +30,6 @@ func copyOf(t *testing.T, p *testserver.Server, address string, args ...string) 
 	return r
 }
 
-// untilInfo waits until a server's INFO replication holds a text.
-func untilInfo(t *testing.T, s *testserver.Server, want string) {
-	t.Helper()
-	c := clientOf(t, s)
-	until(t, func() bool {
-		text, err := send(t, c, "INFO", "replication").ToString()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.Contains(text, want)
-	}, want)
-}
-
 // reads returns the address that is read, and fails unless it is that of s.
 func reads(t *testing.T, src *Source, s *testserver.Server) *node {
 	t.Helper()
@@ -61,11 +47,7 @@ func reads(t *testing.T, src *Source, s *testserver.Server) *node {
 // however far the replica lies behind then.
 func TestReadFrom_replica(t *testing.T) {
 	p := primary(t)
-	link, err := faultproxy.Start("tcp", p.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer link.Close()
+	link := proxyTo(t, p)
 	r := copyOf(t, p, link.Address(), "--repl-diskless-load", "disabled")
 	c := clientOf(t, p)
 	link.Delay(300 * time.Millisecond)
@@ -95,17 +77,14 @@ func TestReadFrom_replica(t *testing.T) {
 // A replica that does not come to where the primary is may do so later.
 func TestReadFrom_late(t *testing.T) {
 	p := primary(t)
-	link, err := faultproxy.Start("tcp", p.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer link.Close()
+	link := proxyTo(t, p)
 	copyOf(t, p, link.Address())
 	link.Swallow(true)
 	fill(t, clientOf(t, p), []string{"SET", "key", "x"})
 	src := sourceOf(t, p, fromReplica, func(o *Options) { o.IOTimeout = time.Second })
 	until(t, func() bool {
-		if _, err = src.Open(t.Context(), row.Position{}); !retryable(err) {
+		_, err := src.Open(t.Context(), row.Position{})
+		if !retryable(err) {
 			t.Fatalf("%v, want an error that may pass", err)
 		}
 		return strings.Contains(err.Error(), "behind its primary; wait, or set read_from to primary")
@@ -138,16 +117,10 @@ func TestReadFrom_none(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := findingOf(report, "read_from"); f.Level != source.Warn || !strings.Contains(f.Detail, "asks for a password") {
-		t.Errorf("%+v", f)
-	}
+	finding(t, report, "read_from", source.Warn, "asks for a password")
 
 	// What the primary does not know yet.
-	link, err := faultproxy.Start("tcp", p.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer link.Close()
+	link := proxyTo(t, p)
 	cut := copyOf(t, p, link.Address())
 	link.Refuse(true)
 	link.Cut()
@@ -175,15 +148,6 @@ func stopped(t *testing.T) *testserver.Server {
 	s := primary(t)
 	s.Kill()
 	return s
-}
-
-func findingOf(report *source.Report, name string) source.Finding {
-	for _, f := range report.Findings {
-		if f.Name == name {
-			return f
-		}
-	}
-	return source.Finding{}
 }
 
 // What was read of a replica counts for as long as its copy is the same.
@@ -235,11 +199,7 @@ func TestReadFrom_origin(t *testing.T) {
 // it shows then is published.
 func TestReadFrom_lostPrimary(t *testing.T) {
 	p := primary(t)
-	link, err := faultproxy.Start("tcp", p.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer link.Close()
+	link := proxyTo(t, p)
 	r := copyOf(t, p, link.Address())
 	c := clientOf(t, p)
 	fill(t, c, []string{"SET", "key", "x"})

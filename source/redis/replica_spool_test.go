@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"context"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -14,21 +13,6 @@ import (
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
 )
-
-// A heard is a log handler that hands on the messages it gets.
-type heard struct {
-	slog.Handler
-	messages chan string
-}
-
-func (h heard) Handle(_ context.Context, r slog.Record) error {
-	h.messages <- r.Message
-	return nil
-}
-
-func (h heard) WithAttrs([]slog.Attr) slog.Handler { return h }
-
-func (h heard) Enabled(context.Context, slog.Level) bool { return true }
 
 // flood writes with commands of all kinds, and so much that neither sockets nor the
 // server's buffer for a replica hold it.
@@ -92,7 +76,7 @@ func TestReplica_spool(t *testing.T) {
 			change := func(o *Options) {
 				o.Replica, o.AllDatabases, o.SpoolBytes, o.SpoolFolder = true, true, tt.spool, t.TempDir()
 				o.PublishInterval = 10 * time.Millisecond
-				o.Logger = slog.New(heard{slog.DiscardHandler, messages})
+				o.Logger = slog.New(onMessage{slog.DiscardHandler, func(m string) { messages <- m }})
 			}
 			m := &mirror{}
 			src := sourceOf(t, s, change, func(o *Options) { o.Follow = true })

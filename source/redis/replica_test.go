@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/keylift/keylift/internal/churn"
-	"github.com/keylift/keylift/internal/faultproxy"
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
@@ -329,17 +328,10 @@ func TestReplica_leastPrivilege(t *testing.T) {
 // and compares when it stops.
 func TestReplica_random(t *testing.T) {
 	s := primary(t, "--maxmemory-policy", "allkeys-random", "--repl-backlog-size", "10mb")
-	proxy, err := faultproxy.Start(s.Network(), s.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	through := func(o *Options) {
-		o.Replica, o.AllDatabases, o.Network, o.Address = true, true, "tcp", proxy.Address()
-		o.PublishInterval = 20 * time.Millisecond
-	}
+	proxy := proxyTo(t, s)
+	everything := func(o *Options) { o.Replica, o.AllDatabases, o.PublishInterval = true, true, 20*time.Millisecond }
 	m := &mirror{}
-	if err := m.run(t.Context(), t, sourceOf(t, s, through)); err != nil {
+	if err := m.run(t.Context(), t, sourceOf(t, s, through(proxy), everything)); err != nil {
 		t.Fatal(err)
 	}
 	for round := range 5 {
@@ -372,11 +364,10 @@ func TestReplica_random(t *testing.T) {
 			}
 		})
 		// Follow, and go on after every cut.
-		src := sourceOf(t, s, through, func(o *Options) { o.Follow = true })
+		src := sourceOf(t, s, through(proxy), everything, func(o *Options) { o.Follow = true })
 		for writing.Err() == nil {
 			err := m.run(writing, t, src)
-			var retry interface{ Retryable() bool }
-			if err == nil || writing.Err() == nil && (!errors.As(err, &retry) || !retry.Retryable()) {
+			if err == nil || writing.Err() == nil && !retryable(err) {
 				if _, access := errors.AsType[*source.AccessError](err); !access { // cut in the handshake
 					t.Errorf("round %d: %v", round, err)
 				}
@@ -385,7 +376,7 @@ func TestReplica_random(t *testing.T) {
 		stop()
 		wg.Wait()
 		settle(t, s)
-		if err := m.run(t.Context(), t, sourceOf(t, s, through)); err != nil {
+		if err := m.run(t.Context(), t, sourceOf(t, s, through(proxy), everything)); err != nil {
 			t.Fatal(err)
 		}
 		want := worldOf(t, s)
@@ -457,17 +448,8 @@ func TestReplica_failover(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			was, is := primary(t, "--repl-ping-replica-period", "3600"), primary(t)
-			link, err := faultproxy.Start("tcp", was.Address())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer link.Close()
-			proxy, err := faultproxy.Start("tcp", was.Address())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer proxy.Close()
-			src := sourceOf(t, was, replica, func(o *Options) { o.Address = proxy.Address() })
+			link, proxy := proxyTo(t, was), proxyTo(t, was)
+			src := sourceOf(t, was, replica, through(proxy))
 			old, next := clientOf(t, was), clientOf(t, is)
 			fill(t, old, []string{"RPUSH", "list", "a"})
 			m := &mirror{}
@@ -476,9 +458,7 @@ func TestReplica_failover(t *testing.T) {
 			}
 			host, port, _ := strings.Cut(link.Address(), ":")
 			fill(t, next, []string{"REPLICAOF", host, port})
-			for text := ""; !strings.Contains(text, "master_link_status:up"); text, _ = send(t, next, "INFO", "replication").ToString() {
-				time.Sleep(5 * time.Millisecond)
-			}
+			untilInfo(t, is, "master_link_status:up")
 
 			for i := range tt.keys - 1 {
 				fill(t, old, []string{"INCR", "counter" + strconv.Itoa(i)})

@@ -101,6 +101,44 @@ func settle(tb testing.TB, s *testserver.Server) {
 	}
 }
 
+// until does something until it is so, for as long as anything may take.
+func until(t *testing.T, do func() bool, what string) {
+	t.Helper()
+	for began := time.Now(); !do(); {
+		if time.Since(began) > long {
+			t.Fatal("never: ", what)
+		}
+	}
+}
+
+// An onMessage is a log handler that does something with each message.
+type onMessage struct {
+	slog.Handler
+	do func(message string)
+}
+
+func (h onMessage) Handle(_ context.Context, r slog.Record) error {
+	h.do(r.Message)
+	return nil
+}
+
+func (h onMessage) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func (h onMessage) Enabled(context.Context, slog.Level) bool { return true }
+
+// untilInfo waits until a server's INFO replication holds a text.
+func untilInfo(t *testing.T, s *testserver.Server, want string) {
+	t.Helper()
+	c := clientOf(t, s)
+	until(t, func() bool {
+		text, err := send(t, c, "INFO", "replication").ToString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(text, want)
+	}, want)
+}
+
 // aRow is a row as tests compare it.
 type aRow struct {
 	Op       row.Op
