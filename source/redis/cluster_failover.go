@@ -181,7 +181,7 @@ func (c *clusterReplica) inherit(ctx context.Context, st *nodeStream, l *nodeLin
 		return l.node.outage(errSucceeded)
 	}
 	l.server.info = info
-	if st.seen == anyOffset || st.seen >= l.server.branched() {
+	if st.seen == anyOffset || st.seen >= branchedAt(l.server.info) {
 		return st.lost("%s took over from it, perhaps without its last writes, of which some may have been read", l.node.address)
 	}
 	return nil
@@ -207,7 +207,7 @@ func (c *clusterReplica) takeOver(st *nodeStream, l *nodeLink, n *topology.Node)
 	st.fallen, st.bare = time.Time{}, 0
 	st.take(l, n.ID, c)
 	if c.aimed {
-		st.target.Store(offsetOf(&l.server)) // what came after the old one's last is not the same
+		st.target.Store(offsetOf(l.server.info)) // what came after the old one's last is not the same
 	}
 }
 

@@ -109,7 +109,7 @@ func (c *clusterReplica) aim(ctx context.Context) error {
 		if !st.tells(info) {
 			return st.node.outage(errSucceeded)
 		}
-		st.target.Store(offsetOf(&server{info: info}))
+		st.target.Store(offsetOf(info))
 	}
 	c.aimed = true
 	return nil
@@ -204,7 +204,7 @@ func (c *clusterReplica) findBare(ctx context.Context, st *nodeStream) (keys int
 		keys += n
 	}
 	if keys == 0 {
-		st.bare = max(offsetOf(&server{info: info}), 1) // there is a sign of life soon
+		st.bare = max(offsetOf(info), 1) // there is a sign of life soon
 	}
 	return keys
 }

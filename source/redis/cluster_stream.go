@@ -56,12 +56,11 @@ func (st *nodeStream) tells(info map[string]string) bool {
 // upTo returns the offset as of which rows may be that were read of the stream's node,
 // by what it says of itself; anyOffset: it does not tell.
 func (st *nodeStream) upTo(info map[string]string) int64 {
-	sv := &server{info: info}
 	switch {
 	case st.tells(info):
-		return offsetOf(sv)
-	case info["run_id"] == st.runID && info["master_replid2"] == st.history && sv.branched() > 0:
-		return sv.branched() - 1
+		return offsetOf(info)
+	case info["run_id"] == st.runID && info["master_replid2"] == st.history && branchedAt(info) > 0:
+		return branchedAt(info) - 1
 	}
 	return anyOffset
 }

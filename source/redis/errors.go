@@ -73,11 +73,11 @@ func (n *node) connectError(err error) error {
 		n.sentinels.doubt()
 	}
 	if answer, ok := asReply(err); ok {
-		if unavailable(answer) && !strings.HasPrefix(answer.Error(), "NOAUTH") {
-			return n.outage(err)
-		}
-		if refusesLogin(answer) {
+		switch {
+		case refusesLogin(answer):
 			return n.refusedLogin(explained(answer))
+		case unavailable(answer):
+			return n.outage(err)
 		}
 		return n.refusal(answer)
 	}
@@ -176,16 +176,25 @@ func (n *node) refusal(answer resp.Error) error {
 	return n.refuse("%w", explained(answer))
 }
 
-var errWrongPassword = errors.New("the user name or the password is wrong, or the user is disabled; check username and password")
+// wrongPassword reports whether a server does not take the user or the password, in the
+// words of Redis 6 or of those before.
+func wrongPassword(e resp.Error) bool {
+	return hasPrefix(e, "WRONGPASS") || strings.Contains(e.Error(), "invalid password")
+}
+
+// needlessPassword reports whether a server has no password for the user.
+func needlessPassword(e resp.Error) bool {
+	return strings.Contains(e.Error(), "no password is set") || strings.Contains(e.Error(), "without any password configured")
+}
 
 func explained(answer resp.Error) error {
 	text := answer.Error()
 	switch {
-	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"):
-		return errWrongPassword
+	case wrongPassword(answer):
+		return errors.New("the user name or the password is wrong, or the user is disabled; check username and password")
 	case strings.HasPrefix(text, "NOAUTH"):
 		return errors.New("the server asks for a password; set password, and username if it is not the default user")
-	case strings.Contains(text, "no password is set"), strings.Contains(text, "without any password configured"):
+	case needlessPassword(answer):
 		return errors.New("the server has no password for this user; leave password empty")
 	case strings.Contains(text, "SELECT is not allowed in cluster mode"):
 		return errors.New("the server is part of a cluster, which has database 0 alone; leave database out")

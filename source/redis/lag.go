@@ -75,11 +75,10 @@ var errHistory = errors.New("the server has another history now; the next snapsh
 // behind returns how many bytes a server has written to a history behind an offset; ok
 // is false if it is not the server's.
 func (s *Source) behind(info map[string]string, history string, offset int64) (lag int64, ok bool) {
-	sv := server{info: info}
-	if info["master_replid"] != history && (info["master_replid2"] != history || offset >= sv.branched()) {
+	if info["master_replid"] != history && (info["master_replid2"] != history || offset >= branchedAt(info)) {
 		return 0, false
 	}
-	return max(offsetOf(&sv)-s.blanks.end(history, offset), 0), true
+	return max(offsetOf(info)-s.blanks.end(history, offset), 0), true
 }
 
 // clusterLag is Lag for a place in a cluster. A primary that was found since then is

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/keylift/keylift/source/redis/replication"
@@ -67,13 +66,11 @@ func (o *Options) logIn(ctx context.Context, login func(Credentials) error) erro
 // refusesLogin reports whether err is a server's reply to credentials that it does
 // not accept.
 func refusesLogin(err error) bool {
-	var text string
-	if answer, ok := errors.AsType[resp.Error](err); ok {
-		text = answer.Error()
-	} else if answer, ok := errors.AsType[*replication.ReplyError](err); ok {
-		text = answer.Text
+	answer, _ := asReply(err)
+	if reply, ok := errors.AsType[*replication.ReplyError](err); ok {
+		answer = resp.Error(reply.Text)
 	}
-	return strings.HasPrefix(text, "WRONGPASS") || strings.HasPrefix(text, "NOAUTH") || strings.Contains(text, "invalid password")
+	return wrongPassword(answer) || hasPrefix(answer, "NOAUTH")
 }
 
 // renewAgain is the time after which what failed is tried again.

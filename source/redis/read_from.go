@@ -174,7 +174,7 @@ func (n *node) catchUp(ctx context.Context, primary *server) (*session, error) {
 
 // reaches waits until the server of a session holds what its primary held.
 func (s *session) reaches(ctx context.Context, primary *server) error {
-	n, info, target := s.node, s.server.info, offsetOf(primary)
+	n, info, target := s.node, s.server.info, offsetOf(primary.info)
 	n.origin.source = copiesFrom(info)
 	for began := time.Now(); ; {
 		switch {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/keylift/keylift/rdb"
@@ -15,6 +14,7 @@ import (
 	"github.com/keylift/keylift/snapshot"
 	"github.com/keylift/keylift/source"
 	"github.com/keylift/keylift/source/redis/replication"
+	"github.com/keylift/keylift/source/redis/resp"
 )
 
 // A replicaReader reads as a replica does: a snapshot of one moment, unless it goes
@@ -72,7 +72,7 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		s.waiting = l
 		return nil, &source.PositionLostError{Reason: lostHistory(p, l.start)}
 	}
-	if !fresh && l.start.ID != p.History && (p.Seen == anyOffset || p.Seen >= l.server.branched()) {
+	if !fresh && l.start.ID != p.History && (p.Seen == anyOffset || p.Seen >= branchedAt(l.server.info)) {
 		_ = l.link.Close()
 		return nil, &source.PositionLostError{Reason: "the server took over from another, perhaps without its last writes, of which some may have been read"}
 	}
@@ -80,7 +80,7 @@ func (s *Source) openReplica(ctx context.Context, from row.Position) (source.Rea
 		source: s, node: l.node, link: l.link, runID: l.server.runID,
 		generation: from.Generation, history: l.start.ID,
 		from: replication.Position{Offset: l.start.Offset, Database: p.Database}, seen: p.Seen,
-		target: max(l.start.Offset, offsetOf(&l.server)), marks: newMarks(),
+		target: max(l.start.Offset, offsetOf(l.server.info)), marks: newMarks(),
 	}
 	if l.start.Full {
 		r.generation, r.from.Database, r.seen = from.Generation+1, 0, 0 // the server selects one before the first command
@@ -157,28 +157,19 @@ func (s *Source) snapshotOptions(l *linkStart, later *later) snapshot.Options {
 	}
 }
 
-// offsetOf returns how far the server's history had come when it was looked at.
-func offsetOf(sv *server) int64 {
-	n, err := strconv.ParseInt(sv.info["master_repl_offset"], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
+// offsetOf returns how far a server's history has come, by its INFO.
+func offsetOf(info map[string]string) int64 { return numberIn(info, "master_repl_offset") }
 
-// appliedOf returns how much of its primary's history a replica has applied.
-func appliedOf(info map[string]string) int64 {
-	n, err := strconv.ParseInt(info["slave_repl_offset"], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
+// appliedOf returns how much of its primary's history a replica has applied, by its INFO.
+func appliedOf(info map[string]string) int64 { return numberIn(info, "slave_repl_offset") }
 
-// branched returns the offset from which on the server's history is its own and not
-// that of the server that it took over from.
-func (sv *server) branched() int64 {
-	n, err := strconv.ParseInt(sv.info["second_repl_offset"], 10, 64)
+// branchedAt returns the offset from which on a server's history is its own and not
+// that of the server that it took over from, by its INFO.
+func branchedAt(info map[string]string) int64 { return numberIn(info, "second_repl_offset") }
+
+// numberIn returns a number in INFO; 0 if it is not told.
+func numberIn(info map[string]string, name string) int64 {
+	n, err := strconv.ParseInt(info[name], 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -289,13 +280,11 @@ func (n *node) linkError(ctx context.Context, err error) error {
 	if !ok {
 		return n.connectError(err)
 	}
-	for _, passing := range []string{"LOADING", "NOMASTERLINK", "MASTERDOWN", "BUSY", "ERR Can't SYNC"} {
-		if strings.HasPrefix(reply.Text, passing) {
-			return n.outage(err)
-		}
-	}
-	if strings.HasPrefix(reply.Text, "WRONGPASS") || strings.HasPrefix(reply.Text, "NOAUTH") {
-		return n.refusedLogin(errWrongPassword)
+	switch answer := resp.Error(reply.Text); {
+	case refusesLogin(answer):
+		return n.refusedLogin(explained(answer))
+	case unavailable(answer), hasPrefix(answer, "NOMASTERLINK", "ERR Can't SYNC"):
+		return n.outage(err)
 	}
 	return n.refuse("the server does not let keylift join as a replica (%w); grant +psync and +replconf to the user, or set mode to scan", reply)
 }

@@ -302,7 +302,7 @@ func (s *session) offset(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if at := offsetOf(&server{info: info}); at > 0 {
+	if at := offsetOf(info); at > 0 {
 		return at, nil
 	}
 	return anyOffset, nil

@@ -32,7 +32,7 @@ const sampling = 250 * time.Millisecond
 
 // backlog tells how far back the server can go on from.
 func (i *inspection) backlog(ctx context.Context, ss *session) {
-	before, at := offsetOf(i.server), time.Now()
+	before, at := offsetOf(i.server.info), time.Now()
 	size, err := strconv.ParseInt(i.server.info["repl_backlog_size"], 10, 64)
 	if err != nil {
 		return // INFO is not permitted, which is told elsewhere

@@ -84,7 +84,7 @@ func (s *sentinels) primary(ctx context.Context) (string, error) {
 			return address, nil
 		case ctx.Err() != nil:
 			return "", context.Cause(ctx)
-		case answered && !unavailable(answer) || answered && strings.HasPrefix(answer.Error(), "NOAUTH"):
+		case answered && (refusesLogin(answer) || !unavailable(answer)):
 			if refused == nil {
 				refused = n.refuse("%w", explainedBySentinel(answer))
 			}
@@ -195,9 +195,9 @@ func explainedBySentinel(answer resp.Error) error {
 	switch {
 	case strings.HasPrefix(text, "NOAUTH"):
 		return errors.New("the sentinel asks for a password; set sentinel_password, and sentinel_username if it is not the default user")
-	case strings.HasPrefix(text, "WRONGPASS"), strings.Contains(text, "invalid password"):
+	case wrongPassword(answer):
 		return errors.New("the sentinel does not take the user name or the password; check sentinel_username and sentinel_password")
-	case strings.Contains(text, "no password is set"), strings.Contains(text, "without any password configured"):
+	case needlessPassword(answer):
 		return errors.New("the sentinel has no password for this user; leave sentinel_password empty")
 	case strings.HasPrefix(text, "NOPERM"):
 		return fmt.Errorf("%w; grant +sentinel|get-master-addr-by-name to the user in the sentinels (docs/permissions.md has the rule)", answer)
