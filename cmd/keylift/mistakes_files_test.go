@@ -61,7 +61,7 @@ var wrongFiles = []blunder{
 	},
 	{
 		args: "sync --url redis://$REDIS --destination-schema information_schema", code: exitFailed,
-		want: "open warehouse.db: this schema is not for tables (Catalog Error: Schema with name information_schema does not exist!); choose another destination_schema",
+		want: `prepare tables: schema "information_schema" is not for tables (Catalog Error: Schema with name information_schema does not exist!); choose another destination_schema`,
 	},
 	{args: "status --destination nowhere.db", code: exitFailed, want: "open nowhere.db: there is no such file; run keylift sync first"},
 	{args: "status --destination text.db", code: exitFailed, want: "open text.db: it is no DuckDB file; choose another destination"},

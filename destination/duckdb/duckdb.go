@@ -23,7 +23,7 @@ import (
 // Options say where and how to keep rows.
 type Options struct {
 	Path    string // of the file, which is created where there is none
-	Schema  string // created where there is none
+	Schema  string // created by Prepare where there is none
 	Deletes destination.Deletes
 	// MemoryBytes bounds DuckDB's buffers and the index of unchanged rows. The
 	// library itself takes about 200 MB more.
@@ -136,8 +136,6 @@ func (d *Destination) attach(ctx context.Context) error {
 		// Compressing texts takes more than all else that is done with a row.
 		"SET disabled_compression_methods = 'fsst,dictionary,dict_fsst,zstd'",
 		"PRAGMA disable_checkpoint_on_shutdown",
-		"CREATE SCHEMA IF NOT EXISTS "+catalog+"."+quote(d.o.Schema),
-		"CREATE TABLE IF NOT EXISTS "+d.name(syncTable)+syncColumns,
 	)
 }
 
@@ -224,8 +222,6 @@ func openError(path string, err error) error {
 		return fmt.Errorf("open %s: the file is damaged: what DuckDB reads does not match its checksum; take the file back from a backup, or sync into another", path)
 	case strings.Contains(text, "with version number"):
 		return fmt.Errorf("open %s: the file was written by a newer DuckDB than this keylift has; use a newer keylift, or choose another destination", path)
-	case strings.Contains(text, "Schema with name"):
-		return fmt.Errorf("open %s: this schema is not for tables (%w); choose another destination_schema", path, err)
 	}
 	return fmt.Errorf("open %s: %w", path, err)
 }

@@ -74,7 +74,8 @@ func wanted(t *row.Table) []column {
 	return cols
 }
 
-// Prepare creates the tables that are missing, and adds and widens columns.
+// Prepare creates the schema and the tables that are missing, and adds and widens
+// columns.
 func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 	var todo, names []string
 	prepared := make(map[string]*preparedTable, len(tables))
@@ -86,15 +87,21 @@ func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 		return err
 	}
 	if err := d.inTransaction(ctx, todo); err != nil {
+		if strings.Contains(err.Error(), "Schema with name") {
+			return fmt.Errorf("prepare tables: schema %q is not for tables (%w); choose another destination_schema", d.o.Schema, err)
+		}
 		return fmt.Errorf("prepare tables: %w", err)
 	}
 	d.tables, d.names = prepared, names
 	return nil
 }
 
-// fitAll returns the statements after which all tables and their views are there, and
-// the tables' names.
+// fitAll returns the statements after which the schema, all tables and their views are
+// there, and the tables' names.
 func (d *Destination) fitAll(ctx context.Context, tables []*row.Table, prepared map[string]*preparedTable) (todo, names []string, err error) {
+	if d.listed.columns[syncTable] == nil {
+		todo = append(todo, "CREATE SCHEMA IF NOT EXISTS "+catalog+"."+quote(d.o.Schema), "CREATE TABLE "+d.name(syncTable)+syncColumns)
+	}
 	for _, t := range tables {
 		p := &preparedTable{Table: t, given: t, salt: xxhash.Sum64String(t.Name)}
 		if err := d.findStage(ctx, p); err != nil {

@@ -29,6 +29,14 @@ type syncRow struct {
 	replaced     int64     // rows rewritten since the file was last compacted
 }
 
+// findSync is readSync where Prepare may not have made the table yet.
+func (d *Destination) findSync(ctx context.Context, sync string) (*syncRow, error) {
+	if have, err := d.columns(ctx, syncTable); err != nil || have == nil {
+		return nil, err
+	}
+	return d.readSync(ctx, sync)
+}
+
 // readSync reads the row of a sync; nil where there is none.
 func (d *Destination) readSync(ctx context.Context, sync string) (*syncRow, error) {
 	var s *syncRow
@@ -68,7 +76,7 @@ func (d *Destination) writeSync(ctx context.Context, sync string, s *syncRow) er
 
 // Checkpoint returns the last committed position.
 func (d *Destination) Checkpoint(ctx context.Context, sync string) (row.Position, error) {
-	s, err := d.readSync(ctx, sync)
+	s, err := d.findSync(ctx, sync)
 	if s == nil || err != nil {
 		return row.Position{}, err
 	}
@@ -77,10 +85,7 @@ func (d *Destination) Checkpoint(ctx context.Context, sync string) (row.Position
 
 // Status tells how far a sync has come.
 func (d *Destination) Status(ctx context.Context, sync string) (*destination.Status, error) {
-	if have, err := d.columns(ctx, syncTable); err != nil || have == nil {
-		return &destination.Status{}, err
-	}
-	s, err := d.readSync(ctx, sync)
+	s, err := d.findSync(ctx, sync)
 	if s == nil || err != nil {
 		return &destination.Status{}, err
 	}
@@ -142,8 +147,12 @@ func (d *Destination) countRows(ctx context.Context, t *destination.TableStatus)
 
 // Reset forgets the position of a sync and drops what it staged.
 func (d *Destination) Reset(ctx context.Context, sync string) error {
+	have, err := d.columns(ctx, syncTable)
+	if err != nil || have == nil {
+		return err
+	}
 	todo := []string{"DELETE FROM " + d.name(syncTable)}
-	err := d.conn.query(ctx, `SELECT table_name FROM duckdb_tables()
+	err = d.conn.query(ctx, `SELECT table_name FROM duckdb_tables()
 		WHERE database_name = current_database() AND schema_name = ?
 		AND (starts_with(table_name, '_keylift_stage_') OR starts_with(table_name, '_keylift_seen_'))`, func(c *chunk) error {
 		for i := range c.rows {
