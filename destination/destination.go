@@ -62,7 +62,8 @@ type Tx interface {
 	// tables that are not among the staged ones and lie within scope are gone from
 	// the source. If more than the share mayDelete, from 0 to 1, of the rows that are
 	// there would be deleted, it publishes nothing and returns a *DeleteShareError.
-	// Rows whose Expiry has passed count neither as there nor as deleted.
+	// Rows whose Expiry has passed count neither as there nor as deleted. Rows whose
+	// Redis key then has rows in another table do not count as deleted: it came there.
 	PublishSnapshot(ctx context.Context, p row.Position, scope row.Scope, mayDelete float64) (Counts, error)
 	// Rollback drops what is not committed; after a commit it does nothing. It runs
 	// after cancellation: no context.

@@ -104,3 +104,64 @@ func testMayDeleteTables(t *testing.T, newPlace NewPlace) {
 	}
 	r.want(players)
 }
+
+// testMayDeleteMoved counts no rows whose keys have come into another table.
+func testMayDeleteMoved(t *testing.T, newPlace NewPlace) {
+	for _, deletes := range []destination.Deletes{soft, hard} {
+		t.Run(string(deletes), func(t *testing.T) {
+			r := start(t, newPlace, deletes, players, ranks, scores)
+			r.snapshot(1, player("a", "1", 10), player("b", "2", 10), player("c", "3", 10), player("d", "4", 10))
+
+			// b and c have become sorted sets, d is gone. A row of another kind of key is none of it.
+			tx := r.begin()
+			r.write(tx, players, position(2, 0), player("a", "1", 20))
+			r.write(tx, scores, position(2, 1), upsert("d", 1.5))
+			r.write(tx, ranks, position(2, 2), score("b", "x", 1), score("b", "y", 2), score("c", "x", 3))
+			_, err := tx.PublishSnapshot(t.Context(), position(2, 3), everything, 0.2)
+			want := destination.DeleteShareError{Deleted: 1, Held: 4, MayDelete: 0.2}
+			if refused, ok := errors.AsType[*destination.DeleteShareError](err); !ok || *refused != want {
+				t.Fatalf("got %v, want %+v", err, want)
+			}
+			if err := tx.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+			tx = r.begin()
+			r.write(tx, players, position(2, 0), player("a", "1", 20))
+			r.write(tx, scores, position(2, 1), upsert("d", 1.5))
+			r.write(tx, ranks, position(2, 2), score("b", "x", 1), score("b", "y", 2), score("c", "x", 3))
+			n, err := tx.PublishSnapshot(t.Context(), position(2, 3), everything, 0.25)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.wantCounts(n, destination.Counts{New: 4, Unchanged: 1, Deleted: 3})
+
+			// They are strings again, and the table of players comes first now.
+			tx = r.begin()
+			r.write(tx, players, position(3, 0), player("a", "1", 30), player("b", "2", 30), player("c", "3", 30))
+			r.write(tx, scores, position(3, 1), upsert("d", 1.5))
+			if n, err = tx.PublishSnapshot(t.Context(), position(3, 2), everything, 0); err != nil {
+				t.Fatal(err)
+			}
+			r.wantCounts(n, destination.Counts{New: 2, Unchanged: 2, Deleted: 3})
+
+			// Members that are gone from a key that stays in its table do count.
+			tx = r.begin()
+			r.write(tx, players, position(4, 0), player("a", "1", 30), player("b", "2", 30), player("c", "3", 30))
+			r.write(tx, scores, position(4, 1), upsert("d", 1.5))
+			r.write(tx, ranks, position(4, 2), score("z", "x", 1), score("z", "y", 2))
+			r.publishSnapshot(tx, position(4, 3), everything)
+			tx = r.begin()
+			r.write(tx, players, position(5, 0), player("a", "1", 30), player("b", "2", 30), player("c", "3", 30))
+			r.write(tx, scores, position(5, 1), upsert("d", 1.5))
+			r.write(tx, ranks, position(5, 2), score("z", "y", 2))
+			_, err = tx.PublishSnapshot(t.Context(), position(5, 3), everything, 0.1)
+			want = destination.DeleteShareError{Deleted: 1, Held: 6, MayDelete: 0.1}
+			if refused, ok := errors.AsType[*destination.DeleteShareError](err); !ok || *refused != want {
+				t.Fatalf("got %v, want %+v", err, want)
+			}
+			if err := tx.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

@@ -144,20 +144,44 @@ func (m *model) publish(p row.Position, scope func(table *row.Table, cells []any
 }
 
 // publishGuarded is publish of a snapshot, unless that deletes more than mayDelete of
-// the rows that do not expire: those that do have expired long ago.
+// the rows that do not expire: those that do have expired long ago. Rows of keys that
+// came into another table are not deleted.
 func (m *model) publishGuarded(p row.Position, scope func(table *row.Table, cells []any) bool, mayDelete float64) (destination.Counts, *destination.DeleteShareError) {
 	refused := &destination.DeleteShareError{MayDelete: mayDelete}
+	type place struct{ table, key string }
+	var gone []place
+	stays := map[place]bool{}
 	for table, c := range m.changes() {
+		for _, l := range c.rows {
+			if l.op == row.Upsert {
+				stays[place{table.Name, modelRedisKey(table, l.cells)}] = true
+			}
+		}
 		for key, r := range m.rows[table] {
-			if at := slices.IndexFunc(table.Columns, func(c row.Column) bool { return c.Expiry }); r.deleted || at >= 0 && r.cells[at] != nil {
+			if r.deleted {
+				continue
+			}
+			at := place{table.Name, modelRedisKey(table, r.cells)}
+			l, delivered := c.rows[key]
+			mark, marked := c.marks[modelOwner(table, r.cells)]
+			goes := delivered && l.op == row.Delete || !delivered && (marked && mark == row.Delete || !marked && scope(table, r.cells))
+			stays[at] = stays[at] || !goes
+			if e := slices.IndexFunc(table.Columns, func(c row.Column) bool { return c.Expiry }); e >= 0 && r.cells[e] != nil {
 				continue
 			}
 			refused.Held++
-			l, delivered := c.rows[key]
-			mark, marked := c.marks[modelOwner(table, r.cells)]
-			if delivered && l.op == row.Delete || !delivered && (marked && mark == row.Delete || !marked && scope(table, r.cells)) {
-				refused.Deleted++
+			if goes {
+				gone = append(gone, at)
 			}
+		}
+	}
+	for _, at := range gone {
+		moved := false
+		for table := range m.rows {
+			moved = moved || table.Name != at.table && stays[place{table.Name, at.key}]
+		}
+		if !moved {
+			refused.Deleted++
 		}
 	}
 	if m.deletes != destination.IgnoreDeletes && float64(refused.Deleted) > mayDelete*float64(refused.Held) {
@@ -221,6 +245,15 @@ func modelKey(table *row.Table, cells []any) string {
 
 func modelOwner(table *row.Table, cells []any) string {
 	return fmt.Sprintf("%q", cells[:table.Owner()])
+}
+
+// modelRedisKey tells a Redis key by the names of its columns too.
+func modelRedisKey(table *row.Table, cells []any) string {
+	var names []string
+	for _, c := range table.Columns[:table.Owner()] {
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf("%q %s", names, modelOwner(table, cells))
 }
 
 func modelEqual(table *row.Table, a, b []any) bool {

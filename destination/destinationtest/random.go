@@ -46,7 +46,7 @@ func withHistory(t *row.Table, name string) *row.Table {
 func testRandom(t *testing.T, newPlace NewPlace) {
 	for seed, deletes := range []destination.Deletes{soft, hard, ignore} {
 		for name, tables := range map[string][]*row.Table{
-			"rows":     {players, members, boards},
+			"rows":     {players, members, boards, ranks},
 			"versions": {playerVersions, boardVersions},
 		} {
 			t.Run(string(deletes)+" "+name, func(t *testing.T) {
@@ -145,6 +145,7 @@ func (w *walk) writeLines() {
 	table := pick(w, w.tables)
 	random := map[*row.Table]func() line{
 		players: w.player, playerVersions: w.player, members: w.member, boards: w.boardMember, boardVersions: w.boardMember,
+		ranks: w.rank,
 	}[table]
 	var lines []line
 	for range w.rand.IntN(10) {
@@ -250,6 +251,16 @@ func (w *walk) boardMember() line {
 	}
 	member := strings.Repeat("m", w.rand.IntN(4))
 	return upsert(append(owner, member, int64(7), pick(w, []any{nil, 1.0, 2.5}), pick(w, []any{nil, at(100)}))...)
+}
+
+// rank is a row of ranks, or a mark of one of its keys, which are keys of players too.
+func (w *walk) rank() line {
+	i := w.rand.IntN(15)
+	owner := []any{strings.Repeat("k", i+1)}
+	if op := w.op(i); op != row.Upsert {
+		return line{op, owner}
+	}
+	return upsert(owner[0], strings.Repeat("m", w.rand.IntN(2)), pick(w, []any{nil, 1.0}))
 }
 
 func pick[T any](w *walk, from []T) T { return from[w.rand.IntN(len(from))] }

@@ -51,6 +51,7 @@ func Run(t *testing.T, newPlace NewPlace) {
 		{"empty snapshot", testEmptySnapshot},
 		{"too many deletes", testMayDelete},
 		{"too many deletes over tables", testMayDeleteTables},
+		{"keys that come into another table", testMayDeleteMoved},
 		{"changes", testChanges},
 		{"two tables", testTwoTables},
 		{"table of an earlier run", testEarlierTable},

@@ -88,7 +88,7 @@ func (p *publication) deleteGone(ctx context.Context) (err error) {
 		return err
 	}
 	if p.guarded {
-		if p.lost, err = p.d.count(ctx, "SELECT count(*) FROM "+p.table()+" t"+gone+p.unexpired()); err != nil {
+		if err := p.noteLost(ctx, gone+p.unexpired()); err != nil {
 			return err
 		}
 	}

@@ -60,18 +60,26 @@ func (tx *tx) publish(ctx context.Context, p row.Position, scope row.Scope, mayD
 	if s == nil {
 		s = &syncRow{}
 	}
-	var rows, lost, held int64
+	guarded := mayDelete < destination.AnyShare && d.o.Deletes != destination.IgnoreDeletes
+	if guarded {
+		if err := d.conn.exec(ctx, createLost); err != nil {
+			return total, fmt.Errorf("begin to publish: %w", err)
+		}
+	}
+	var rows, held int64
 	for _, name := range d.names {
-		pub := publication{d: d, t: d.tables[name], scope: scope, guarded: mayDelete < destination.AnyShare && d.o.Deletes != destination.IgnoreDeletes}
+		pub := publication{d: d, t: d.tables[name], scope: scope, guarded: guarded}
 		if err := pub.run(ctx); err != nil {
 			return total, fmt.Errorf("publish table %q: %w", name, err)
 		}
 		total.Add(pub.counts)
 		s.replaced += pub.replaced
-		rows, lost, held = rows+pub.rows, lost+pub.lost, held+pub.held
+		rows, held = rows+pub.rows, held+pub.held
 	}
-	if err := destination.Exceeds(lost, held, mayDelete); err != nil {
-		return destination.Counts{}, err
+	if guarded {
+		if err := d.judge(ctx, held, mayDelete); err != nil {
+			return destination.Counts{}, err
+		}
 	}
 	compact := s.replaced > rows/4
 	if compact {
@@ -115,10 +123,8 @@ type publication struct {
 	replaced int64 // of them rewritten or removed
 	cut      int64 // keys whose last mark is a Delete
 
-	// Of the rows that had not expired, how many were there, and how many of them are
-	// deleted; counted where guarded.
-	guarded    bool
-	held, lost int64
+	guarded bool  // rows that are deleted are noted, see noteLost
+	held    int64 // rows that had not expired, in the published table before; counted where guarded
 }
 
 func (p *publication) run(ctx context.Context) (err error) {

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -97,26 +98,63 @@ func (d *Destination) guard(staged map[string]*pending, scope row.Scope, mayDele
 	if d.deletes == destination.IgnoreDeletes {
 		return nil
 	}
-	var deleted, held int64
+	var held int64
 	now := time.Now().UnixMicro()
+	gone := map[[2]string]int64{}             // rows of a table and a Redis key
+	stays := map[string]map[string]struct{}{} // the tables in which a Redis key has rows then
+	stay := func(name string, h *table, cells map[string]any) {
+		key := h.redisKey(cells)
+		if stays[key] == nil {
+			stays[key] = map[string]struct{}{}
+		}
+		stays[key][name] = struct{}{}
+	}
 	for name := range d.prepared {
 		p := staged[name]
 		if p == nil {
 			p = &pending{}
 		}
 		h := d.tables[name]
+		for _, c := range p.rows {
+			if c.op == row.Upsert {
+				stay(name, h, c.cells)
+			}
+		}
 		for key, r := range h.rows {
-			if r.deleted || h.expired(r, now) {
+			if r.deleted {
+				continue
+			}
+			c, ok := p.rows[key]
+			goes := ok && c.op == row.Delete || !ok && h.gone(p, scope, name, r)
+			if !goes {
+				stay(name, h, r.cells)
+			}
+			if h.expired(r, now) {
 				continue
 			}
 			held++
-			c, ok := p.rows[key]
-			if ok && c.op == row.Delete || !ok && h.gone(p, scope, name, r) {
-				deleted++
+			if goes {
+				gone[[2]string{name, h.redisKey(r.cells)}]++
 			}
 		}
 	}
+	var deleted int64
+	for at, rows := range gone {
+		tables := stays[at[1]]
+		if _, here := tables[at[0]]; len(tables) == 0 || len(tables) == 1 && here {
+			deleted += rows
+		}
+	}
 	return destination.Exceeds(deleted, held, mayDelete)
+}
+
+// redisKey tells the Redis key of a row, by the names of the columns too.
+func (h *table) redisKey(cells map[string]any) string {
+	var names []string
+	for _, c := range h.columns[:h.owner] {
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf("%q %s", names, encode(h.columns[:h.owner], cells))
 }
 
 // expired reports whether the source deletes the row by itself before now, in
