@@ -76,8 +76,12 @@ func ParseTemplate(text string) (*Template, error) {
 		case c == '}':
 			return nil, fmt.Errorf("has a } without { at %q: write \\} for the character", rest)
 		default:
-			literal(rest[:1])
-			rest = rest[1:]
+			n := 1
+			for n < len(rest) && strings.IndexByte(`{}\`, rest[n]) < 0 {
+				n++
+			}
+			literal(rest[:n])
+			rest = rest[n:]
 		}
 	}
 	t.separate()

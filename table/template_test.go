@@ -83,6 +83,18 @@ func TestParseTemplate_mistakes(t *testing.T) {
 	}
 }
 
+// TestParseTemplate_long would not end if each character were copied with all before it.
+func TestParseTemplate_long(t *testing.T) {
+	name := strings.Repeat("a}\\b", 1024)
+	template, err := table.ParseTemplate(strings.NewReplacer("}", `\}`, `\`, `\\`).Replace(name) + strings.Repeat("c", 1<<23) + "{id:int}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := template.Match([]byte(name+strings.Repeat("c", 1<<23)+"7"), nil); !ok {
+		t.Error("the name does not match")
+	}
+}
+
 func spec(tb testing.TB, name, template string, s table.Spec) table.Spec {
 	tb.Helper()
 	var err error
