@@ -16,6 +16,11 @@ import (
 	"github.com/keylift/keylift/table"
 )
 
+const (
+	widestCell  = 80  // characters of a template or a field that are shown
+	longestName = 256 // bytes of a single key that gets a table
+)
+
 // sampleNames is how many names discover looks at, unless told otherwise.
 const sampleNames = 16_000
 
@@ -128,13 +133,13 @@ func printSample(w io.Writer, s *source.Sample) {
 		if !worthTable(g) {
 			name = "(default table)"
 		}
-		t.AppendRow(pretty.Row{name, visible(g.Keys), or(g.Type, "?"), g.Layout.String(), estimate(g.Count, s), size(g), bytesOf(g)})
+		t.AppendRow(pretty.Row{name, shorten(g.Keys, widestCell), or(g.Type, "?"), g.Layout.String(), estimate(g.Count, s), size(g), bytesOf(g)})
 	}
 	t.Render()
 	fields := listing(w, "table", "field", "column", "type", "in keys", "values that fit")
 	for _, g := range s.Tables.Guesses {
 		for _, f := range g.Fields {
-			fields.AppendRow(pretty.Row{g.Name, shorten(f.Name, 60), visible(f.Column), f.Format.String(), percent(f.Seen, f.Looked), percent(f.Fit, f.Seen)})
+			fields.AppendRow(pretty.Row{g.Name, shorten(f.Name, widestCell), visible(f.Column), f.Format.String(), percent(f.Seen, f.Looked), percent(f.Fit, f.Seen)})
 		}
 	}
 	if fields.Length() > 0 {
@@ -178,9 +183,11 @@ func extent(s *source.Sample) string {
 	return text
 }
 
-// worthTable reports whether a guess is worth a table of its own: a single string
-// is not.
-func worthTable(g *table.Guess) bool { return !g.Single || g.Layout != table.Values }
+// worthTable reports whether a guess is worth a table of its own: a single string is
+// not, nor is a single key of a name that nobody would write down.
+func worthTable(g *table.Guess) bool {
+	return !g.Single || g.Layout != table.Values && len(g.Keys) <= longestName
+}
 
 func or(s, other string) string {
 	if s == "" {
