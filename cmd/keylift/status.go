@@ -51,7 +51,7 @@ func (c *cli) status(ctx context.Context, cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	c.printStatus(st)
+	c.printStatus(cfg, st)
 	return c.printLag(ctx, cfg, st.Position, st.CheckpointAt)
 }
 
@@ -76,10 +76,10 @@ func (c *cli) printHolder(h *holder) {
 	}
 }
 
-func (c *cli) printStatus(st *destination.Status) {
+func (c *cli) printStatus(cfg *config.Config, st *destination.Status) {
 	line := c.line
 	if st.CheckpointAt.IsZero() {
-		line("state", "nothing has been synced yet")
+		line("state", "schema %s holds no position of a sync: the next one reads all keys", cfg.DestinationSchema)
 		return
 	}
 	if st.Published {
