@@ -58,6 +58,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // execute is run by a cli that is made already.
 func (c *cli) execute(ctx context.Context, args []string) int {
+	out := &output{Writer: c.stdout}
+	c.stdout = out
 	root := newRoot(c)
 	root.SetArgs(args)
 	root.SetOut(c.stdout)
@@ -66,11 +68,28 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 	if err != nil && ctx.Err() != nil && !errors.Is(err, engine.ErrInterrupted) {
 		err = errInterrupted // whatever it was that the interruption made fail
 	}
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
+		err = fmt.Errorf("print what was found: %w; send standard output to where there is room", out.err)
+	}
 	code := exitCode(err)
 	if err != nil {
 		c.printError(err, code)
 	}
 	return code
+}
+
+// An output is written to by whoever need not look for errors: the first one is kept.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // printError says why a command failed, a line for each thing that is wrong.

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,4 +31,32 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// A fullPipe takes some bytes and no more.
+type fullPipe struct{ room int }
+
+func (p *fullPipe) Write(b []byte) (int, error) {
+	n := min(len(b), p.room)
+	if p.room -= n; n < len(b) {
+		return n, errors.New("no space left on device")
+	}
+	return n, nil
+}
+
+// TestRun_output: what could not be printed is no success.
+func TestRun_output(t *testing.T) {
+	for _, command := range []string{"--help", "version", "config schema"} {
+		var stderr bytes.Buffer
+		if code := run(t.Context(), strings.Fields(command), &fullPipe{room: 5}, &stderr); code != exitFailed {
+			t.Errorf("%s: exit code %d, want %d", command, code, exitFailed)
+		}
+		if want := "keylift: print what was found: no space left on device; send standard output to where there is room\n"; stderr.String() != want {
+			t.Errorf("%s: got %q, want %q", command, stderr.String(), want)
+		}
+		stderr.Reset()
+		if code := run(t.Context(), strings.Fields(command), io.Discard, &stderr); code != exitEqual || stderr.Len() > 0 {
+			t.Errorf("%s: exit code %d, %q", command, code, stderr.String())
+		}
+	}
 }
