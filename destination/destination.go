@@ -171,6 +171,10 @@ type SchemaError struct {
 // none.
 const NoHistory = "no history"
 
+// ThatName is what a SchemaError wants of a table that is there, as Have, in capital
+// and small letters that differ.
+const ThatName = "that name"
+
 // View is what a SchemaError has in place of a table.
 const View = "view"
 
@@ -178,6 +182,8 @@ func (e *SchemaError) Error() string {
 	switch {
 	case e.Want == NoHistory:
 		return fmt.Sprintf("table %q keeps the history of its rows, and this sync would not go on with it; set history: true for it, or use another table name", e.Table)
+	case e.Want == ThatName:
+		return fmt.Sprintf("there is a table %q, which DuckDB takes for %q; write the table's name as it is there", e.Have, e.Table)
 	case e.Have == "":
 		return fmt.Sprintf("table %q has no column %q (%s), and it cannot be added; give the table another name, or use another destination_schema", e.Table, e.Column, e.Want)
 	case e.Have == View:

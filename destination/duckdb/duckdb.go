@@ -87,6 +87,9 @@ func open(ctx context.Context, o Options) (*Destination, error) {
 	if err := d.attach(ctx); err != nil {
 		return nil, errors.Join(err, d.closeFile())
 	}
+	if err := d.checkSchema(ctx); err != nil {
+		return nil, errors.Join(err, d.closeFile())
+	}
 	file, err := os.Stat(o.Path)
 	if err != nil {
 		return nil, errors.Join(err, d.closeFile())
@@ -137,6 +140,20 @@ func (d *Destination) attach(ctx context.Context) error {
 		"SET disabled_compression_methods = 'fsst,dictionary,dict_fsst,zstd'",
 		"PRAGMA disable_checkpoint_on_shutdown",
 	)
+}
+
+// checkSchema refuses a schema that is there in other capital and small letters: DuckDB
+// would take it, and find none of its tables by its name.
+func (d *Destination) checkSchema(ctx context.Context) error {
+	stored := d.o.Schema
+	err := d.conn.query(ctx, "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database() AND lower(schema_name) = lower(?)", func(c *chunk) error {
+		stored = c.text(0, 0)
+		return nil
+	}, d.o.Schema)
+	if err == nil && stored != d.o.Schema {
+		err = fmt.Errorf("there is a schema %q, which DuckDB takes for %q; write destination_schema as it is there", stored, d.o.Schema)
+	}
+	return err
 }
 
 // Close writes what the log holds to the file and releases it.

@@ -1,6 +1,9 @@
 package duckdb
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // A listing is what DuckDB's own tables tell of the schema, all of it: a query for one
 // table looks through those of all others.
@@ -39,4 +42,17 @@ func (d *Destination) readListing(ctx context.Context) (*listing, error) {
 		}
 		return nil
 	}, d.o.Schema, d.o.Schema)
+}
+
+// sameName returns the table or view that DuckDB takes for the one of that name, "" if
+// there is none.
+func (l *listing) sameName(name string) string {
+	if l != nil {
+		for other := range l.columns {
+			if strings.EqualFold(other, name) {
+				return other
+			}
+		}
+	}
+	return ""
 }

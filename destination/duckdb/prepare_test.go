@@ -51,3 +51,34 @@ func TestDestination_Prepare_refused(t *testing.T) {
 		}
 	}
 }
+
+// TestDestination_Prepare_letters: names that differ in capital and small letters alone
+// are one name to DuckDB.
+func TestDestination_Prepare_letters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "warehouse.db")
+	prepare := func(schema, table string) error {
+		t.Helper()
+		d, err := Open(t.Context(), Options{Path: path, Schema: schema, MemoryBytes: 128 << 20, Views: true})
+		if err != nil {
+			return err
+		}
+		defer closePlayers(t, d)
+		return d.Prepare(t.Context(), []*row.Table{{Name: table, Keys: 1, Columns: []row.Column{{Name: "key", Type: row.String}}}})
+	}
+	for _, c := range []struct{ schema, table, want string }{
+		{"Game", "Players", ""},
+		{"Game", "Players", ""},
+		{"Game", "players", `there is a table "Players", which DuckDB takes for "players"; write the table's name as it is there`},
+		{"game", "Players", "open " + path + `: there is a schema "Game", which DuckDB takes for "game"; write destination_schema as it is there`},
+		{"MAIN", "Players", "open " + path + `: there is a schema "main", which DuckDB takes for "MAIN"; write destination_schema as it is there`},
+		{"main", "players", ""},
+	} {
+		got := ""
+		if err := prepare(c.schema, c.table); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s.%s: got %q, want %q", c.schema, c.table, got, c.want)
+		}
+	}
+}

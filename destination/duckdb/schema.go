@@ -136,6 +136,9 @@ func (d *Destination) fit(ctx context.Context, p *preparedTable, t *row.Table, s
 	if err != nil {
 		return nil, d.orView(ctx, t.Name, err)
 	}
+	if other := d.listed.sameName(t.Name); have == nil && other != "" {
+		return nil, &destination.SchemaError{Table: t.Name, Have: other, Want: destination.ThatName}
+	}
 	p.fits = append(p.fits, t)
 	p.columns = slices.Concat(have, missing)
 	if have == nil {
