@@ -3,13 +3,9 @@ package main
 // wrongServers are servers that are not there, are none, or hold something else.
 var wrongServers = []blunder{
 	{args: "sync --host no..such", code: exitAccess, want: `no..such:6379: there is no host "no..such"; check the host name`},
-	{args: "sync --url redis://$NOBODY", code: exitAccess, want: "$NOBODY: the connection was refused; check host and port, and that the server is running"},
+	{args: "sync,check,preview,discover,verify --url redis://$NOBODY", code: exitAccess, want: "$NOBODY: the connection was refused; check host and port, and that the server is running"},
 	{args: "sync --url redis://$NOBODY --mode replica", code: exitAccess, want: "$NOBODY: the connection was refused; check host and port, and that the server is running"},
 	{args: "sync --url redis://$NOBODY --nodes $NOBODY", code: exitAccess, want: "$NOBODY: the connection was refused; check host and port, and that the server is running"},
-	{args: "check --url redis://$NOBODY", code: exitAccess, want: "$NOBODY: the connection was refused; check host and port, and that the server is running"},
-	{args: "preview --url redis://$NOBODY", code: exitAccess, want: "$NOBODY: the connection was refused; check host and port, and that the server is running"},
-	{args: "discover --url redis://$NOBODY", code: exitAccess, want: "$NOBODY: the connection was refused; check host and port, and that the server is running"},
-	{args: "verify --url redis://$NOBODY", code: exitAccess, want: "$NOBODY: the connection was refused; check host and port, and that the server is running"},
 	{args: "sync --url unix:///nowhere/redis.sock", code: exitAccess, want: "/nowhere/redis.sock: there is no such socket; check its path, and that the server is running"},
 	{args: "sync --url unix://$FOLDER/text.db", code: exitAccess, want: "$FOLDER/text.db: nobody listens at this socket; check its path, and that the server is running"},
 	{args: "sync --url unix://$FOLDER", code: exitAccess, want: "$FOLDER: nobody listens at this socket; check its path, and that the server is running"},
@@ -70,23 +66,7 @@ var wrongServers = []blunder{
 		want: `$REDIS: notify-keyspace-events is "", which lacks Eg$lshzxetd, so the server does not tell what changes; set it to KEA (CONFIG SET notify-keyspace-events KEA, or in the service's parameters), or leave follow out`,
 	},
 	{
-		args: "sync --url redis://$SENTINEL", code: exitAccess,
-		want: "$SENTINEL: this is a sentinel, which holds no keys: give its address in sentinel_addresses and the name of the primary in sentinel_name, in place of host",
-	},
-	{
-		args: "check --url redis://$SENTINEL", code: exitAccess,
-		want: "$SENTINEL: this is a sentinel, which holds no keys: give its address in sentinel_addresses and the name of the primary in sentinel_name, in place of host",
-	},
-	{
-		args: "preview --url redis://$SENTINEL", code: exitAccess,
-		want: "$SENTINEL: this is a sentinel, which holds no keys: give its address in sentinel_addresses and the name of the primary in sentinel_name, in place of host",
-	},
-	{
-		args: "discover --url redis://$SENTINEL", code: exitAccess,
-		want: "$SENTINEL: this is a sentinel, which holds no keys: give its address in sentinel_addresses and the name of the primary in sentinel_name, in place of host",
-	},
-	{
-		args: "verify --url redis://$SENTINEL", code: exitAccess,
+		args: "sync,check,preview,discover,verify --url redis://$SENTINEL", code: exitAccess,
 		want: "$SENTINEL: this is a sentinel, which holds no keys: give its address in sentinel_addresses and the name of the primary in sentinel_name, in place of host",
 	},
 	{
@@ -100,6 +80,10 @@ var wrongServers = []blunder{
 	{
 		args: "sync --sentinel-name mymaster --sentinel-addresses $NOBODY --retry-for 0s", code: exitAccess,
 		want: `sentinels of "mymaster": none of them answers ($NOBODY: the connection was refused); check sentinel_addresses, and that the sentinels are running`,
+	},
+	{
+		args: "sync --sentinel-name mymaster --sentinel-addresses $SILENT --read-timeout 100ms", code: exitAccess,
+		want: `sentinels of "mymaster": none of them answers ($SILENT: no answer within the timeout); check sentinel_addresses, and that the sentinels are running`,
 	},
 	{
 		args: "sync --sentinel-name mymaster --sentinel-addresses $REDIS --retry-for 0s", code: exitAccess,
@@ -123,30 +107,13 @@ var wrongServers = []blunder{
 
 // wrongUsers are logins that fail, and users who may not do what is needed.
 var wrongUsers = []blunder{
-	{args: "sync --url redis://$LOCKED", code: exitAccess, want: "$LOCKED: the server asks for a password; set password, and username if it is not the default user"},
+	{args: "sync,check --url redis://$LOCKED", code: exitAccess, want: "$LOCKED: the server asks for a password; set password, and username if it is not the default user"},
 	{
 		args: "sync --url redis://$LOCKED --mode replica", code: exitAccess,
 		want: "$LOCKED: the server asks for a password; set password, and username if it is not the default user",
 	},
-	{args: "check --url redis://$LOCKED", code: exitAccess, want: "$LOCKED: the server asks for a password; set password, and username if it is not the default user"},
 	{
-		args: "sync --url redis://$LOCKED --password wrong", code: exitAccess,
-		want: "$LOCKED: the user name or the password is wrong, or the user is disabled; check username and password",
-	},
-	{
-		args: "check --url redis://$LOCKED --password wrong", code: exitAccess,
-		want: "$LOCKED: the user name or the password is wrong, or the user is disabled; check username and password",
-	},
-	{
-		args: "preview --url redis://$LOCKED --password wrong", code: exitAccess,
-		want: "$LOCKED: the user name or the password is wrong, or the user is disabled; check username and password",
-	},
-	{
-		args: "discover --url redis://$LOCKED --password wrong", code: exitAccess,
-		want: "$LOCKED: the user name or the password is wrong, or the user is disabled; check username and password",
-	},
-	{
-		args: "verify --url redis://$LOCKED --password wrong", code: exitAccess,
+		args: "sync,check,preview,discover,verify --url redis://$LOCKED --password wrong", code: exitAccess,
 		want: "$LOCKED: the user name or the password is wrong, or the user is disabled; check username and password",
 	},
 	{
@@ -181,19 +148,7 @@ var wrongUsers = []blunder{
 	{args: "sync --url redis://$REDIS --password needless", code: exitAccess, want: "$REDIS: the server has no password for this user; leave password empty"},
 	{args: "sync --url redis://disabled:p@$REDIS", code: exitAccess, want: "$REDIS: the user name or the password is wrong, or the user is disabled; check username and password"},
 	{
-		args: "sync --url redis://noscan:p@$REDIS", code: exitAccess,
-		want: "$REDIS: SCAN is not permitted (NOPERM this user has no permissions to run the 'scan' command); grant it to the user (docs/permissions.md has the rule)",
-	},
-	{
-		args: "check --url redis://noscan:p@$REDIS", code: exitAccess,
-		want: "$REDIS: SCAN is not permitted (NOPERM this user has no permissions to run the 'scan' command); grant it to the user (docs/permissions.md has the rule)",
-	},
-	{
-		args: "preview --url redis://noscan:p@$REDIS", code: exitAccess,
-		want: "$REDIS: SCAN is not permitted (NOPERM this user has no permissions to run the 'scan' command); grant it to the user (docs/permissions.md has the rule)",
-	},
-	{
-		args: "discover --url redis://noscan:p@$REDIS", code: exitAccess,
+		args: "sync,check,preview,discover --url redis://noscan:p@$REDIS", code: exitAccess,
 		want: "$REDIS: SCAN is not permitted (NOPERM this user has no permissions to run the 'scan' command); grant it to the user (docs/permissions.md has the rule)",
 	},
 	{
@@ -221,16 +176,12 @@ var wrongUsers = []blunder{
 		want: "$REDIS: INFO does not tell which databases hold keys, so not all can be read; grant INFO to the user, or list the databases",
 	},
 	{
-		args: "sync --url redis://nokeys:p@$REDIS", code: exitSetAside,
+		args: "sync,verify --url redis://nokeys:p@$REDIS", code: exitSetAside,
 		want: "some keys could not be read and were set aside; their rows are as they were; see in the log why, and grant what is missing or leave such keys out",
 	},
 	{
 		args: "preview --url redis://nokeys:p@$REDIS", code: exitSetAside,
 		want: "some keys could not be read; see in the log why, and grant what is missing or leave such keys out",
-	},
-	{
-		args: "verify --url redis://nokeys:p@$REDIS", code: exitSetAside,
-		want: "some keys could not be read and were set aside; their rows are as they were; see in the log why, and grant what is missing or leave such keys out",
 	},
 	{
 		args: "sync --url redis://nopsync:p@$REDIS --mode replica", code: exitAccess,
@@ -269,19 +220,15 @@ var wrongUsers = []blunder{
 // wrongTLS are certificates that do not fit, and TLS where there is none.
 var wrongTLS = []blunder{
 	{
-		args: "sync --url redis://$TLS", code: exitAccess,
+		args: "sync,preview --url redis://$TLS", code: exitAccess,
 		want: "$TLS: the server closed the connection at once; if it speaks TLS only, set ssl to true; otherwise check host and port, and that this address may connect",
 	},
 	{
-		args: "sync --url rediss://$REDIS", code: exitAccess,
+		args: "sync,check --url rediss://$REDIS", code: exitAccess,
 		want: "$REDIS: it answers without TLS; the server does not speak TLS at this port: use its TLS port, or set ssl to false",
 	},
 	{
-		args: "check --url rediss://$REDIS", code: exitAccess,
-		want: "$REDIS: it answers without TLS; the server does not speak TLS at this port: use its TLS port, or set ssl to false",
-	},
-	{
-		args: "sync --url rediss://$TLS", code: exitAccess,
+		args: "sync,check,discover --url rediss://$TLS", code: exitAccess,
 		want: "$TLS: tls: failed to verify certificate: x509: certificate signed by unknown authority; set tls_ca to the certificate of the authority that signed it",
 	},
 	{
@@ -322,16 +269,4 @@ var wrongTLS = []blunder{
 	{args: "sync --host h --tls-ca $CA --ssl=false", code: exitUsage, want: "--tls-ca is given, but ssl is false: set ssl to true, use a rediss:// url, or remove it"},
 	{args: "sync --host h --tls-insecure", code: exitUsage, want: "--tls-insecure is given, but ssl is false: set ssl to true, use a rediss:// url, or remove it"},
 	{args: "sync --host h --ssl=yes", code: exitUsage, want: `--ssl holds "yes": write true or false`},
-	{
-		args: "check --url rediss://$TLS", code: exitAccess,
-		want: "$TLS: tls: failed to verify certificate: x509: certificate signed by unknown authority; set tls_ca to the certificate of the authority that signed it",
-	},
-	{
-		args: "preview --url redis://$TLS", code: exitAccess,
-		want: "$TLS: the server closed the connection at once; if it speaks TLS only, set ssl to true; otherwise check host and port, and that this address may connect",
-	},
-	{
-		args: "discover --url rediss://$TLS", code: exitAccess,
-		want: "$TLS: tls: failed to verify certificate: x509: certificate signed by unknown authority; set tls_ca to the certificate of the authority that signed it",
-	},
 }

@@ -18,11 +18,21 @@ import (
 // A blunder is a command line that cannot work. In each of its texts $NAME is one of
 // the places.
 type blunder struct {
-	args string // words; empty ones as ''
+	args string // words, empty ones as ''; commands that make the same mistake are "sync,check"
 	doc  string // of keylift.yaml; empty: there is none
 	code int
 	want string // the sentence
 	or   string // another, where it depends on who is faster
+}
+
+// each returns the mistake as each of its commands makes it.
+func (b blunder) each() (all []blunder) {
+	commands, rest, _ := strings.Cut(b.args, " ")
+	for command := range strings.SplitSeq(commands, ",") {
+		b.args = strings.TrimSpace(command + " " + rest)
+		all = append(all, b)
+	}
+	return all
 }
 
 // TestMistakes makes every mistake that users are likely to make: each is told in one
@@ -41,8 +51,12 @@ func TestMistakes(t *testing.T) {
 	for _, name := range []string{"warehouse.db", "taken.db", "viewed.db"} {
 		rows[name] = rowsIn(t, name)
 	}
-	made := map[string]bool{}
+	var all []blunder
 	for _, b := range slices.Concat(wrongCommands, wrongSettings, wrongTables, wrongServers, wrongUsers, wrongTLS, wrongFiles) {
+		all = append(all, b.each()...)
+	}
+	made := map[string]bool{}
+	for _, b := range all {
 		t.Run(b.args, func(t *testing.T) {
 			if made[b.args+b.doc] {
 				t.Fatal("the mistake is made twice")

@@ -49,10 +49,7 @@ var wrongCommands = []blunder{
 
 // wrongSettings are configurations that cannot be, before anything is connected to.
 var wrongSettings = []blunder{
-	{args: "sync", code: exitUsage, want: "host is missing: name the server in host, or give its whole address in url"},
-	{args: "check", code: exitUsage, want: "host is missing: name the server in host, or give its whole address in url"},
-	{args: "preview", code: exitUsage, want: "host is missing: name the server in host, or give its whole address in url"},
-	{args: "verify", code: exitUsage, want: "host is missing: name the server in host, or give its whole address in url"},
+	{args: "sync,check,preview,verify", code: exitUsage, want: "host is missing: name the server in host, or give its whole address in url"},
 	{args: "sync --config nowhere.yaml", code: exitUsage, want: "read the configuration nowhere.yaml: no such file or directory; name a file that is there and may be read"},
 	{args: "sync --config $FOLDER", code: exitUsage, want: "read the configuration $FOLDER: is a directory; name a file that is there and may be read"},
 	{args: "sync", doc: "localhost", code: exitUsage, want: "line 1: the document is not a mapping: write lines such as host: localhost"},
