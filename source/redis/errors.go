@@ -92,9 +92,8 @@ func (n *node) connectError(err error) error {
 		return n.access("%w; %s", err, hint)
 	}
 	var (
-		timeout net.Error
-		lookup  *net.DNSError
-		other   *resp.ProtocolError
+		lookup *net.DNSError
+		other  *resp.ProtocolError
 	)
 	switch {
 	case n.reached:
@@ -120,9 +119,9 @@ func (n *node) connectError(err error) error {
 		return n.access("the server closed the connection at once; if it asks for client certificates, set tls_cert and tls_key; otherwise check host and port, and that this address may connect")
 	case hungUp(err):
 		return n.access("the server closed the connection at once; if it speaks TLS only, set ssl to true; otherwise check host and port, and that this address may connect")
-	case errors.As(err, &timeout) && timeout.Timeout() && n.options.TLS != nil:
+	case timedOut(err) && n.options.TLS != nil:
 		return n.access("no answer within the timeout; check host and port, and if the server does not speak TLS there, set ssl to false")
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case timedOut(err):
 		return n.access("no answer within the timeout; check host and port, and the firewalls between")
 	}
 	if n.sentinels != nil {
@@ -139,6 +138,12 @@ func isPlain(err error) bool {
 // hungUp reports whether the other end has closed the connection.
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// timedOut reports whether the other end did not answer in time.
+func timedOut(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }
 
 // certified reports whether there is a client's certificate for the server.

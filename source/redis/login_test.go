@@ -11,6 +11,7 @@ import (
 	"github.com/keylift/keylift/internal/testserver"
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
+	"github.com/keylift/keylift/source/redis/replication"
 	"github.com/redis/rueidis"
 )
 
@@ -137,5 +138,9 @@ func TestSource_Open_lackingCredentials(t *testing.T) {
 	}
 	if _, err = src.node.dialLink(t.Context()); !retryable(src.node.linkError(t.Context(), err)) {
 		t.Errorf("a link refused later: %v", err)
+	}
+	full := &replication.ReplyError{Command: "AUTH", Text: "ERR max number of clients reached"}
+	if err := src.node.linkError(t.Context(), full); !retryable(err) {
+		t.Errorf("a link that the server has no room for: %v", err)
 	}
 }

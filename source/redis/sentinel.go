@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"syscall"
@@ -210,16 +209,15 @@ func explainedBySentinel(answer resp.Error) error {
 // whySilent says why a sentinel could not be asked.
 func whySilent(err error) string {
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+	case hungUp(err):
 		return "it closed the connection at once: if it speaks TLS only, set sentinel_tls to true"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused"
+	case timedOut(err):
+		return "no answer within the timeout"
 	}
 	if hint := tlsHint(err); hint != "" {
 		return fmt.Sprintf("%v: %s", err, hint)
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer within the timeout"
 	}
 	return err.Error()
 }
