@@ -71,28 +71,11 @@ func clusterWorld(t *testing.T, c *testserver.Cluster, client rueidis.Client) ma
 func settleCluster(t *testing.T, c *testserver.Cluster, client rueidis.Client) {
 	t.Helper()
 	for _, node := range owners(t, c) {
-		for soon := true; soon; time.Sleep(5 * time.Millisecond) {
-			names, err := send(t, node, "KEYS", "*").AsStrSlice()
-			if err != nil {
-				t.Fatal(err)
-			}
-			size, err := send(t, node, "DBSIZE").AsInt64()
-			if err != nil {
-				t.Fatal(err)
-			}
-			soon = size > int64(len(names)) // KEYS leaves out what has expired
-			for _, name := range names {
-				left, err := send(t, client, "PTTL", name).AsInt64()
-				if err != nil {
-					t.Fatal(err)
-				}
-				soon = soon || left >= 0 && left < 1000 || left == expiryGone
-			}
-		}
+		settleKeys(t, node, client)
 	}
 }
 
-// markOf returns a key in a slot of each of 16 runs of slots: every node has one.
+// marks16 returns a key in a slot of each of 16 runs of slots: every node has one.
 func marks16() []string {
 	var keys []string
 	met := map[int]bool{}

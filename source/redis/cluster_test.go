@@ -229,16 +229,12 @@ func TestCluster_Next_resharding(t *testing.T) {
 	if !strings.Contains(log.String(), "a primary has left the cluster") {
 		t.Errorf("logged %s", log.String())
 	}
-	size := int64(0)
+	keys := int64(0)
 	for _, n := range c.Nodes() {
-		keys, err := send(t, clientOf(t, n.Server), "DBSIZE").AsInt64()
-		if err != nil {
-			t.Fatal(err)
-		}
-		size += keys
+		keys += size(t, clientOf(t, n.Server))
 	}
-	if int64(again.total) != size {
-		t.Errorf("%d rows of %d keys", again.total, size)
+	if int64(again.total) != keys {
+		t.Errorf("%d rows of %d keys", again.total, keys)
 	}
 
 	// A position from before a slot moved leads to the rest, and to what moved.
@@ -302,10 +298,10 @@ func TestCluster_Next_failover(t *testing.T) {
 	c := testserver.RedisCluster(t, testserver.ClusterOptions{Replicas: true})
 	client := clusterClient(t, c)
 	want := fillLong(t, client, 6000)
-	for _, n := range c.Nodes()[:3] {
-		if n, err := send(t, clientOf(t, n.Server), "WAIT", "1", "60000").AsInt64(); err != nil || n != 1 {
-			t.Fatalf("%d replicas (%v)", n, err)
-		}
+	nodes := c.Nodes()
+	for i, n := range nodes[:3] {
+		primary, replica := clientOf(t, n.Server), clientOf(t, nodes[i+3].Server)
+		until(t, func() bool { return size(t, replica) == size(t, primary) }, "the replica has all keys")
 	}
 	src := sourceOf(t, c.Nodes()[0].Server, little)
 	got, err := readBreaking(t, src, row.Position{}, func() {

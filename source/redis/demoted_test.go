@@ -54,13 +54,7 @@ func TestReader_Next_demoted(t *testing.T) {
 	}
 
 	fillStrings(t, there, 20_000)
-	until(t, func() bool {
-		n, err := send(t, c, "DBSIZE").AsInt64()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n == 20_001
-	}, "the replica has all keys")
+	until(t, func() bool { return size(t, c) == 20_001 }, "the replica has the keys")
 	rows, r = map[string]aRow{}, openReader(t, sourceOf(t, s, unread), row.Position{})
 	if _, err := next(); err != nil {
 		t.Fatal(err)

@@ -80,23 +80,26 @@ func settle(tb testing.TB, s *testserver.Server) {
 	tb.Helper()
 	for database := range churn.Databases {
 		c := clientOf(tb, s, inDatabase(database))
-		for soon := true; soon; time.Sleep(5 * time.Millisecond) {
-			names, err := send(tb, c, "KEYS", "*").AsStrSlice()
+		settleKeys(tb, c, c)
+	}
+}
+
+// settleKeys waits until what expires soon has been deleted in the database of a
+// server. Keys that are on their way to another are known to client.
+func settleKeys(tb testing.TB, server, client rueidis.Client) {
+	tb.Helper()
+	for soon := true; soon; time.Sleep(5 * time.Millisecond) {
+		names, err := send(tb, server, "KEYS", "*").AsStrSlice()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		soon = size(tb, server) > int64(len(names)) // KEYS leaves out what has expired
+		for _, name := range names {
+			left, err := send(tb, client, "PTTL", name).AsInt64()
 			if err != nil {
 				tb.Fatal(err)
 			}
-			size, err := send(tb, c, "DBSIZE").AsInt64()
-			if err != nil {
-				tb.Fatal(err)
-			}
-			soon = size > int64(len(names)) // KEYS leaves out what has expired
-			for _, name := range names {
-				left, err := send(tb, c, "PTTL", name).AsInt64()
-				if err != nil {
-					tb.Fatal(err)
-				}
-				soon = soon || left >= 0 && left < 1000 || left == expiryGone
-			}
+			soon = soon || left >= 0 && left < 1000 || left == expiryGone
 		}
 	}
 }
@@ -104,7 +107,7 @@ func settle(tb testing.TB, s *testserver.Server) {
 // until does something until it is so, for as long as anything may take.
 func until(t *testing.T, do func() bool, what string) {
 	t.Helper()
-	for began := time.Now(); !do(); {
+	for began := time.Now(); !do(); time.Sleep(5 * time.Millisecond) {
 		if time.Since(began) > long {
 			t.Fatal("never: ", what)
 		}
@@ -137,6 +140,16 @@ func untilInfo(t *testing.T, s *testserver.Server, want string) {
 		}
 		return strings.Contains(text, want)
 	}, want)
+}
+
+// size returns how many keys a server has in the database of the client.
+func size(tb testing.TB, c rueidis.Client) int64 {
+	tb.Helper()
+	n, err := send(tb, c, "DBSIZE").AsInt64()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
 }
 
 // aRow is a row as tests compare it.
