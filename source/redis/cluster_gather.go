@@ -39,21 +39,12 @@ func (c *clusterReplica) look(ctx context.Context) (*view, error) {
 		if err := c.bear(err, &failing); err != nil {
 			return nil, err
 		}
-		if err := pause(ctx, lookAgain); err != nil {
+		if err := sleep(ctx, lookAgain, nil); err != nil {
 			return nil, err
 		}
 		if err := c.drain(); err != nil { // nodes that are gone may be done with it
 			return nil, err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

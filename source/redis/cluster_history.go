@@ -34,11 +34,7 @@ type nodeHistory struct {
 
 // at returns p as a position of a generation.
 func (p *clusterHistory) at(generation int64) row.Position {
-	text, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // strings and numbers always marshal
-	}
-	return row.Position{Generation: generation, Token: string(text)}
+	return row.Position{Generation: generation, Token: tokenOf(p)}
 }
 
 // shownAny returns p where rows may be as of any later place.

@@ -50,10 +50,8 @@ func (l *lookout) settled(ctx context.Context) (*view, error) {
 		if n == tornLooks || v.torn.IsEmpty() && v.missing().IsEmpty() {
 			return nil, l.source.node.outage(errors.New(fault))
 		}
-		select {
-		case <-time.After(tornPause):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := sleep(ctx, tornPause, nil); err != nil {
+			return nil, err
 		}
 	}
 }

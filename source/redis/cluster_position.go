@@ -43,11 +43,7 @@ type partPosition struct {
 // at returns p as a position of a generation.
 func (p *clusterPosition) at(generation int64) row.Position {
 	p.Version, p.Mode = positionVersion, modeCluster
-	text, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // strings and numbers always marshal
-	}
-	return row.Position{Generation: generation, Token: string(text)}
+	return row.Position{Generation: generation, Token: tokenOf(p)}
 }
 
 // parseClusterPosition reads a token. The error is a *source.PositionLostError where

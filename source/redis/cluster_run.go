@@ -213,7 +213,7 @@ func (c *clusterReplica) beginRun(ctx context.Context, v *view) error {
 	if c.passes++; c.passes > maxPasses {
 		return c.source.node.outage(errMoving)
 	} else if c.passes > quickPasses {
-		if err := pause(ctx, lookAgain); err != nil {
+		if err := sleep(ctx, lookAgain, nil); err != nil {
 			return err
 		}
 	}

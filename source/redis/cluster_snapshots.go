@@ -110,7 +110,7 @@ func (s *nodeSnapshots) read(ctx context.Context, n *topology.Node, st *nodeStre
 	late := &later{source: c.source, node: l.node, server: l.server, generation: c.generation, marks: c.marks}
 	late.connect = func(ctx context.Context) (*session, error) { return c.lookout.session(ctx, n) }
 	late.share = &share{slots: slots, stray: func(int, string, resp.Error) {}} // what moves is touched
-	o := c.source.snapshotOptions(&l.linkStart, late)
+	o := c.source.snapshotOptions(l.linkStart, late)
 	o.MemoryBytes /= snapshotsAtOnce
 	reading, touch := c.touching(ctx, l.node.outage(errOpenSlots))
 	o.Owns = func(database int, key []byte) bool {
@@ -179,7 +179,7 @@ func (c *clusterReplica) readNames(ctx context.Context, l *nodeLink) error {
 	reading, touch := c.touching(ctx, &source.PositionLostError{
 		Reason: fmt.Sprintf("%s: it has joined the cluster, with more keys than names fit into %d MiB", l.node.address, windowBytes>>20),
 	})
-	o := c.source.snapshotOptions(&l.linkStart, &later{server: l.server, marks: c.marks})
+	o := c.source.snapshotOptions(l.linkStart, &later{server: l.server, marks: c.marks})
 	o.Owns = func(database int, key []byte) bool {
 		touch(database, key)
 		return false

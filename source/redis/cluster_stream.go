@@ -71,7 +71,7 @@ func (st *nodeStream) done() bool { return st.bare > 0 && st.drained.Offset >= s
 
 // A nodeLink is a link to a primary that has begun.
 type nodeLink struct {
-	linkStart
+	*linkStart
 	commands *replication.Commands
 }
 
@@ -82,22 +82,16 @@ func (c *clusterReplica) beginNode(ctx context.Context, n *topology.Node, histor
 	if err != nil {
 		return nil, err
 	}
-	at := ss.node
 	commands, err := ss.commands(ctx)
-	ss.close()
 	if err != nil {
-		return nil, at.commandsError(ctx, err)
+		ss.close()
+		return nil, ss.node.commandsError(ctx, err)
 	}
-	link, err := at.dialLink(ctx)
+	l, err := ss.link(ctx, history, offset)
 	if err != nil {
-		return nil, at.linkError(ctx, err)
+		return nil, err
 	}
-	start, err := link.Sync(ctx, history, offset)
-	if err != nil {
-		_ = link.Close()
-		return nil, at.linkError(ctx, err)
-	}
-	return &nodeLink{linkStart{node: at, link: link, start: start, server: ss.server, at: ss.server.clock(time.Now())}, commands}, nil
+	return &nodeLink{l, commands}, nil
 }
 
 // take takes over a link. What the window holds stays.

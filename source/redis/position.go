@@ -25,7 +25,10 @@ type position struct {
 
 const positionVersion = 1
 
-func (p position) token() string {
+func (p position) token() string { return tokenOf(p) }
+
+// tokenOf returns a position of any mode as a token.
+func tokenOf(p any) string {
 	text, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // strings and numbers always marshal

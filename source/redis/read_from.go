@@ -194,12 +194,10 @@ func (s *session) reaches(ctx context.Context, primary *server) error {
 		if time.Since(began) > n.options.IOTimeout {
 			return &lateError{bytes: target - applied}
 		}
-		select {
-		case <-time.After(catchUpEvery):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		err := sleep(ctx, catchUpEvery, nil)
+		if err != nil {
+			return err
 		}
-		var err error
 		if info, err = s.replication(ctx); err != nil {
 			return n.readError(err)
 		}

@@ -115,18 +115,24 @@ func (s *Source) begin(ctx context.Context, n *node, p replicaPosition) (*linkSt
 	if err != nil {
 		return nil, err
 	}
-	sv := ss.server
-	ss.close()
+	return ss.link(ctx, p.History, p.Offset)
+}
+
+// link ends the session for a link to its node that begins at a place in a history, or,
+// where that is empty or lost, with a snapshot.
+func (s *session) link(ctx context.Context, history string, offset int64) (*linkStart, error) {
+	n := s.node
+	s.close()
 	link, err := n.dialLink(ctx)
 	if err != nil {
 		return nil, n.linkError(ctx, err)
 	}
-	start, err := link.Sync(ctx, p.History, p.Offset)
+	start, err := link.Sync(ctx, history, offset)
 	if err != nil {
 		_ = link.Close()
 		return nil, n.linkError(ctx, err)
 	}
-	return &linkStart{node: n, link: link, start: start, server: sv, at: sv.clock(time.Now())}, nil
+	return &linkStart{node: n, link: link, start: start, server: s.server, at: s.server.clock(time.Now())}, nil
 }
 
 func (n *node) linkOptions(with Credentials) replication.Options {
@@ -308,13 +314,7 @@ const modeReplica = "replica"
 // anyOffset says of rows that they may be as of any offset of the history.
 const anyOffset = -1
 
-func (p replicaPosition) token() string {
-	text, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // strings and numbers always marshal
-	}
-	return string(text)
-}
+func (p replicaPosition) token() string { return tokenOf(p) }
 
 // seenUpTo adds to a place that rows may be as of an offset.
 func seenUpTo(offset int64, at row.Position) row.Position {

@@ -50,10 +50,7 @@ func (s *Source) newChangesReader(ctx context.Context, replica *replicaReader) (
 	commands, err := ss.commands(ctx)
 	if err != nil {
 		ss.close()
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, replica.node.readError(err)
+		return nil, replica.node.commandsError(ctx, err)
 	}
 	c := &changesReader{
 		rereader: s.newRereader(ss, replica.generation), replica: replica,

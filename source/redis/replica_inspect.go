@@ -37,9 +37,7 @@ func (i *inspection) backlog(ctx context.Context, ss *session) {
 	if err != nil {
 		return // INFO is not permitted, which is told elsewhere
 	}
-	select {
-	case <-time.After(sampling):
-	case <-ctx.Done():
+	if sleep(ctx, sampling, nil) != nil {
 		return
 	}
 	after, err := ss.offset(ctx)

@@ -346,10 +346,8 @@ func (m *sampler) do(ctx context.Context, db int, cost time.Duration, commands .
 	due := m.began.Add(time.Duration(float64(m.spent) / sampleShare))
 	m.spent += cost
 	if wait := time.Until(due); wait > 0 {
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := sleep(ctx, wait, nil); err != nil {
+			return nil, err
 		}
 	}
 	m.source.options.pacer.took(len(commands)) // each is about a key
