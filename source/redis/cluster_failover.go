@@ -11,9 +11,8 @@ import (
 )
 
 // goOn makes new links for streams that have broken off, or whose node was taken over
-// from, and forgets those that have told everything. holders are the nodes that have
-// slots, or are given some.
-func (c *clusterReplica) goOn(ctx context.Context, v *view, holders map[string]bool) error {
+// from, and forgets those that have told everything.
+func (c *clusterReplica) goOn(ctx context.Context, v *view) error {
 	var fallen []*nodeStream
 	for _, st := range c.streams {
 		if n := v.Node(st.id); n == nil || n.Failed || st.over() {
@@ -23,7 +22,7 @@ func (c *clusterReplica) goOn(ctx context.Context, v *view, holders map[string]b
 	if len(fallen) == 0 {
 		return nil
 	}
-	h := succession{view: v, holders: holders}
+	h := succession{view: v, holders: v.holders(), heirs: map[string]*topology.Node{}}
 	// Whoever has slots and is followed by nobody may have taken over from one of them.
 	for i := range v.Nodes {
 		n := &v.Nodes[i]
@@ -34,7 +33,7 @@ func (c *clusterReplica) goOn(ctx context.Context, v *view, holders map[string]b
 		if err != nil {
 			return err
 		}
-		h.add(n, info)
+		h.heirs[info["master_replid"]], h.heirs[info["master_replid2"]] = n, n
 	}
 	links, heirs := make([]*nodeLink, len(fallen)), make([]*topology.Node, len(fallen))
 	for i, st := range fallen {
@@ -77,39 +76,22 @@ func (c *clusterReplica) goOn(ctx context.Context, v *view, holders map[string]b
 // A succession tells who has taken over from whom.
 type succession struct {
 	*view
-	holders map[string]bool
-	nodes   []*topology.Node // that may have taken over
-	infos   []map[string]string
-}
-
-func (h *succession) add(n *topology.Node, info map[string]string) {
-	h.nodes, h.infos = append(h.nodes, n), append(h.infos, info)
-}
-
-// of returns the node whose history goes on from another; nil: there is none.
-func (h *succession) of(history string) *topology.Node {
-	for i, info := range h.infos {
-		if info["master_replid"] == history || info["master_replid2"] == history {
-			return h.nodes[i]
-		}
-	}
-	return nil
+	holders map[string]bool           // by id
+	heirs   map[string]*topology.Node // whose history goes on from one, by its replication id
 }
 
 // heir returns the node where a stream that has fallen goes on; nil: it has told
 // everything.
 func (c *clusterReplica) heir(ctx context.Context, st *nodeStream, h *succession) (*topology.Node, error) {
+	if err := st.fall(); err != nil {
+		return nil, err
+	}
 	n := h.Node(st.id)
 	if n != nil && h.holders[st.id] {
 		return n, nil
 	}
-	if n == nil || !h.Told(st.id) {
-		if to := h.of(st.history); to != nil {
-			return to, c.wait(st)
-		}
-		if err := c.wait(st); err != nil {
-			return nil, err
-		}
+	if to := h.heirs[st.history]; to != nil && (n == nil || !h.Told(st.id)) {
+		return to, nil
 	}
 	switch {
 	case c.toldAll(ctx, st):
@@ -133,9 +115,8 @@ func (c *clusterReplica) toldAll(ctx context.Context, st *nodeStream) bool {
 // fallenFor is how long a node that is no primary any more may leave its link open.
 const fallenFor = 3 * time.Second
 
-// wait returns an outage while what was received of a stream that has fallen was not
-// drained yet.
-func (c *clusterReplica) wait(st *nodeStream) error {
+// fall returns an outage while the link of a stream that has fallen may bring more.
+func (st *nodeStream) fall() error {
 	if st.over() {
 		return nil
 	}

@@ -103,6 +103,7 @@ func (c *clusterReplica) aim(ctx context.Context) error {
 		st.target.Store(offsetOf(info))
 	}
 	c.aimed = true
+	c.wake() // a history may have come there before it had a target
 	return nil
 }
 
@@ -127,33 +128,24 @@ func (c *clusterReplica) observe(v *view) error {
 // some, is received, and that of any other until it has told of its last keys.
 func (c *clusterReplica) attend(ctx context.Context, v *view) error {
 	if !v.Disputed.IsEmpty() {
-		return c.source.node.outage(fmt.Errorf("slots of the cluster are claimed by more than one node (%s)", slotsText(v.Disputed)))
+		return c.source.node.outage(fmt.Errorf("slots of the cluster are claimed by more than one node (%s); where that lasts, redis-cli --cluster fix mends it", slotsText(v.Disputed)))
 	}
-	holders := map[string]bool{}
-	for i := range v.Nodes {
-		if n := &v.Nodes[i]; !n.Slots.IsEmpty() {
-			holders[n.ID] = true
-		}
-	}
-	for _, to := range v.importer {
-		holders[to] = true
-	}
-	if err := c.goOn(ctx, v, holders); err != nil {
+	if err := c.goOn(ctx, v); err != nil {
 		return err
 	}
 	if err := c.agreed(v); err != nil {
 		return err
 	}
+	holders := v.holders()
 	for _, st := range c.streams {
 		if holders[st.id] {
 			st.bare = 0
 		} else if c.findBare(ctx, st) > 0 {
 			return st.lost("it holds keys of slots that were taken from it without moving them")
 		}
-		delete(holders, st.id)
 	}
 	for i := range v.Nodes {
-		if n := &v.Nodes[i]; holders[n.ID] {
+		if n := &v.Nodes[i]; holders[n.ID] && c.stream(n.ID) == nil {
 			if err := c.join(ctx, n); err != nil {
 				return err
 			}
@@ -175,7 +167,7 @@ func (c *clusterReplica) agreed(v *view) error {
 			left = left.Minus(is.Slots)
 		}
 		if !left.IsEmpty() {
-			return st.node.outage(fmt.Errorf("its slots are said to be another node's now (%s), and it does not answer", slotsText(left)))
+			return st.node.outage(fmt.Errorf("its slots are said to be another node's now (%s), and it does not answer; start it, or wait until the cluster says that it has failed", slotsText(left)))
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func (s *Source) inspectCluster(ctx context.Context) (*source.Report, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if err := s.inspectReplicas(ctx, sessions, each); err != nil {
+	if err := s.inspectStandIns(ctx, sessions, each); err != nil {
 		return nil, err
 	}
 	all.gather(each)
@@ -76,9 +76,9 @@ func (s *Source) inspectCluster(ctx context.Context) (*source.Report, error) {
 	return report, nil
 }
 
-// inspectReplicas tells who is read in place of each primary, where a replica was asked
+// inspectStandIns tells who is read in place of each primary, where a replica was asked
 // for.
-func (s *Source) inspectReplicas(ctx context.Context, primaries []*session, each []*inspection) error {
+func (s *Source) inspectStandIns(ctx context.Context, primaries []*session, each []*inspection) error {
 	if !s.options.ReadReplica || s.options.Replica || s.options.Follow {
 		return nil
 	}

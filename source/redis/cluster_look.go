@@ -16,7 +16,7 @@ import (
 )
 
 // A lookout looks at a cluster, over connections of its own. It takes one look at a
-// time.
+// time; beside looks, one goroutine at a time may ask a node.
 type lookout struct {
 	source *Source
 

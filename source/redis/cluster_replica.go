@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/keylift/keylift/row"
@@ -187,7 +188,8 @@ func (c *clusterReplica) begin(ctx context.Context) error {
 	return c.beginRun(ctx, v)
 }
 
-// due reports whether there is reason for a run of changes.
+// due reports whether there is reason for a run of changes. Where the histories told of
+// nothing that is read, Lag is told so.
 func (c *clusterReplica) due() bool {
 	if c.aiming {
 		return c.reached() || c.pending.full()
@@ -244,28 +246,26 @@ func (c *clusterReplica) complete(ctx context.Context) (*row.Batch, error) {
 	if !c.whole && !reached {
 		return b, nil
 	}
-	p := c.place()
-	b.After, b.Closes = c.marks.into(p.at(c.generation)), row.Changes
+	b.Closes = row.Changes
 	if !c.whole {
 		c.marks.forgetUnmet()
-		b.After, b.Closes, b.Scope = c.marks.into(p.at(c.generation)), row.Snapshot, c.source.scope()
+		b.Closes, b.Scope = row.Snapshot, c.source.scope()
 	}
-	c.committed, c.whole = p, true
+	c.committed, c.whole = c.place(), true
+	b.After = c.marks.into(c.committed.at(c.generation))
 	if reached {
 		c.aiming, c.aimed, c.done = false, false, !c.source.options.Follow
 	}
 	return b, nil
 }
 
-// place returns where everything that was drained is in the destination, and takes
-// note of it.
+// place returns the place up to which everything was drained and read, takes note of it,
+// and forgets streams that have told everything.
 func (c *clusterReplica) place() *clusterHistory {
 	p := &clusterHistory{Version: positionVersion, Mode: modeClusterReplica, Filter: c.source.options.fingerprint(), Nodes: c.known}
-	for i := 0; i < len(c.streams); i++ {
-		st := c.streams[i]
+	for _, st := range slices.Clone(c.streams) {
 		if st.done() {
 			c.drop(st)
-			i--
 			continue
 		}
 		st.at = st.drained

@@ -35,7 +35,11 @@ type touchedKeys struct {
 
 const touchBytes = 200 // of a key beside its name and its value
 
-func (t *touchedKeys) len() int { return len(t.keys) }
+func (t *touchedKeys) len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.keys)
+}
 
 // full reports whether no more keys should be touched before these are read.
 func (t *touchedKeys) full() bool {
@@ -109,7 +113,7 @@ func (c *clusterReplica) keysOf(ctx context.Context, at nodeReading, v *view) (*
 		return nil, ss.node.outage(&replacedError{was: st.runID, is: is})
 	}
 	if at.asking {
-		if err := ss.ask(ctx); err != nil {
+		if err := ss.beginAsking(ctx); err != nil {
 			ss.close()
 			return nil, err
 		}
@@ -138,18 +142,6 @@ func (c *clusterReplica) keysOf(ctx context.Context, at nodeReading, v *view) (*
 	}
 	c.readers[at] = k
 	return k, nil
-}
-
-// ask has every command of the session be for slots that its node is only importing.
-func (s *session) ask(ctx context.Context) error {
-	if _, err := s.one(ctx, "ASKING"); err != nil {
-		if answer, refused := asReply(err); refused && !unavailable(answer) {
-			return s.node.refuse("ASKING is not permitted, so slots that are being moved cannot be read (%w); grant +asking to the user", answer)
-		}
-		return s.node.readError(err)
-	}
-	s.asking = true
-	return nil
 }
 
 // noteStray notes a key that is not there.

@@ -48,6 +48,20 @@ func (v *view) owner(slot int) string {
 	return ""
 }
 
+// holders returns the ids of the nodes that have slots, or are given some.
+func (v *view) holders() map[string]bool {
+	holders := map[string]bool{}
+	for i := range v.Nodes {
+		if n := &v.Nodes[i]; !n.Slots.IsEmpty() {
+			holders[n.ID] = true
+		}
+	}
+	for _, to := range v.importer {
+		holders[to] = true
+	}
+	return holders
+}
+
 // A tracker knows which slots a round of reading reads of which nodes, and what
 // happens to them meanwhile.
 type tracker struct {

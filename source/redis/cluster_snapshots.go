@@ -38,12 +38,9 @@ func (c *clusterReplica) readSnapshots(ctx context.Context, v *view) *nodeSnapsh
 	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	s := &nodeSnapshots{reader: c, cancel: cancel, batches: make(chan *row.Batch), ended: make(chan struct{})}
 	var nodes []*topology.Node
-	importers := map[string]bool{}
-	for _, id := range v.importer {
-		importers[id] = true
-	}
+	holders := v.holders()
 	for i := range v.Nodes {
-		if n := &v.Nodes[i]; !n.Slots.IsEmpty() || importers[n.ID] {
+		if n := &v.Nodes[i]; holders[n.ID] {
 			nodes = append(nodes, n)
 			s.streams = append(s.streams, &nodeStream{})
 		}
@@ -89,7 +86,8 @@ func (s *nodeSnapshots) close() error {
 	return errors.Join(errs...)
 }
 
-// A snapshotError is an error of reading a node's snapshot.
+// A snapshotError is an error of reading a node's snapshot. It is for next to put into
+// the terms of the contract: what comes of it concerns the whole source.
 type snapshotError struct {
 	node *node
 	err  error
@@ -112,7 +110,9 @@ func (s *nodeSnapshots) read(ctx context.Context, n *topology.Node, st *nodeStre
 	late.share = &share{slots: slots, stray: func(int, string, resp.Error) {}} // what moves is touched
 	o := c.source.snapshotOptions(l.linkStart, late)
 	o.MemoryBytes /= snapshotsAtOnce
-	reading, touch := c.touching(ctx, l.node.outage(errOpenSlots))
+	reading, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	touch := c.touching(func() { cancel(l.node.outage(errOpenSlots)) })
 	o.Owns = func(database int, key []byte) bool {
 		if slots.Has(topology.Slot(key)) {
 			return true
@@ -131,15 +131,13 @@ func (s *nodeSnapshots) read(ctx context.Context, n *topology.Node, st *nodeStre
 	return errors.Join(err, late.Close())
 }
 
-// touching returns what touches keys, and a context that ends, by the error many, when
-// there are too many of them.
-func (c *clusterReplica) touching(ctx context.Context, many error) (context.Context, func(database int, key []byte)) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, func(database int, key []byte) {
+// touching returns what touches keys, and calls full when there are too many of them.
+func (c *clusterReplica) touching(full func()) func(database int, key []byte) {
+	return func(database int, key []byte) {
 		name := string(key)
 		c.pending.add(touchedKey{database, name}, touch{change: replication.Change{Key: name}})
 		if c.pending.full() {
-			cancel(many)
+			full()
 		}
 	}
 }
@@ -176,8 +174,12 @@ func (s *nodeSnapshots) pass(ctx context.Context, from interface {
 // readNames reads the snapshot that a link begins with and takes all keys in it for
 // touched.
 func (c *clusterReplica) readNames(ctx context.Context, l *nodeLink) error {
-	reading, touch := c.touching(ctx, &source.PositionLostError{
-		Reason: fmt.Sprintf("%s: it has joined the cluster, with more keys than names fit into %d MiB", l.node.address, windowBytes>>20),
+	reading, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	touch := c.touching(func() {
+		cancel(&source.PositionLostError{
+			Reason: fmt.Sprintf("%s: it has joined the cluster, with more keys than names fit into %d MiB", l.node.address, windowBytes>>20),
+		})
 	})
 	o := c.source.snapshotOptions(l.linkStart, &later{server: l.server, marks: c.marks})
 	o.Owns = func(database int, key []byte) bool {
