@@ -48,13 +48,21 @@ func (s *Source) seeds() []*node {
 // nodeOf returns a primary as it is reached. The cluster has told of it, so that an
 // outage will pass.
 func (s *Source) nodeOf(n *topology.Node) *node {
-	address := n.Address
-	if s.options.TLS != nil && n.Hostname != "" {
-		if _, port, err := net.SplitHostPort(address); err == nil {
-			address = net.JoinHostPort(n.Hostname, port) // certificates hold names
-		}
+	named := map[string]string{}
+	for _, r := range n.Replicas {
+		named[r.Address] = s.addressOf(r.Address, r.Hostname)
 	}
-	return &node{options: &s.options, network: "tcp", address: address, reached: true}
+	return &node{options: &s.options, network: "tcp", address: s.addressOf(n.Address, n.Hostname), reached: true, named: named}
+}
+
+// addressOf returns the address at which a node of a cluster is reached that announces
+// a hostname, or none.
+func (s *Source) addressOf(address, hostname string) string {
+	_, port, err := net.SplitHostPort(address)
+	if s.options.TLS == nil || hostname == "" || err != nil {
+		return address
+	}
+	return net.JoinHostPort(hostname, port) // certificates hold names
 }
 
 // reach makes a session with the primary that sentinels name, or with the first node

@@ -21,11 +21,15 @@ import (
 )
 
 // clusterClient returns a client that follows redirections.
-func clusterClient(tb testing.TB, c *testserver.Cluster) rueidis.Client {
+func clusterClient(tb testing.TB, c *testserver.Cluster, change ...func(*rueidis.ClientOption)) rueidis.Client {
 	tb.Helper()
-	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{c.Nodes()[0].Address()}, DisableCache: true, ConnWriteTimeout: long,
-	})
+	o := rueidis.ClientOption{
+		InitAddress: []string{c.Nodes()[0].Address()}, DisableCache: true, ConnWriteTimeout: long, TLSConfig: c.Nodes()[0].ClientTLS(),
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	client, err := rueidis.NewClient(o)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -17,10 +17,11 @@ type node struct {
 	network, address string // as in Options
 	reached          bool   // it has answered before: an outage now will pass
 
-	sentinels *sentinels // that named it as the primary; nil: it was configured
-	origin    *origin    // of a replica that is read in place of its primary; nil: it is none
-	readOnly  bool       // it is a replica in a cluster, which must be told that it is read
-	instead   string     // why it is read in place of a replica; empty: it is not
+	named     map[string]string // of a primary in a cluster: addresses of replicas, by those that INFO tells
+	sentinels *sentinels        // that named it as the primary; nil: it was configured
+	origin    *origin           // of a replica that is read in place of its primary; nil: it is none
+	readOnly  bool              // it is a replica in a cluster, which must be told that it is read
+	instead   string            // why it is read in place of a replica; empty: it is not
 }
 
 func (n *node) tls() *tls.Config {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func (s *Source) standIn(ctx context.Context, ss *session) (*session, error) {
 	var why []string
 	var behind error
 	for _, address := range replicasIn(sv.info) {
-		n := &node{options: primary.options, network: "tcp", address: address, reached: true, readOnly: sv.cluster}
+		n := &node{options: primary.options, network: "tcp", address: cmp.Or(primary.named[address], address), reached: true, readOnly: sv.cluster}
 		n.origin = &origin{primary: primary, runID: sv.runID, syncs: sv.info["sync_full"], history: sv.info["master_replid"]}
 		replica, err := n.catchUp(ctx, sv)
 		late, isLate := errors.AsType[*lateError](err)
