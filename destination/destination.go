@@ -21,7 +21,9 @@ type Destination interface {
 	Checkpoint(ctx context.Context, sync string) (row.Position, error)
 	// Prepare creates tables, adds columns and widens their types: an INT becomes a
 	// DOUBLE, a DECIMAL or a STRING, anything else a STRING. It refuses to drop or
-	// narrow (*SchemaError) and then changes nothing. Key columns keep their types.
+	// narrow (*SchemaError) and then changes nothing. Key columns keep their types. Where
+	// it creates a table although there is a position, that loses its Token: nothing has
+	// been read for the table.
 	Prepare(ctx context.Context, tables []*row.Table) error
 	Begin(ctx context.Context, sync string) (Tx, error)
 	Close() error

@@ -112,10 +112,14 @@ func testRefused(t *testing.T, newPlace NewPlace) {
 				t.Errorf("have %q and want %q do not differ", refused.Have, refused.Want)
 			}
 
-			r.tables = []*row.Table{with(row.Column{Name: "added", Type: row.String}), fresh(row.String)}
+			r.tables = []*row.Table{with(row.Column{Name: "added", Type: row.String})}
 			r.reopen()
 			r.want(players, player("a", "1", 10))
 			r.wantCheckpoint(position(1, 1))
+			r.tables = append(r.tables, fresh(row.String))
+			r.reopen()
+			r.want(players, player("a", "1", 10))
+			r.wantCheckpoint(row.Position{Generation: 1}) // nothing has been read for the new table
 		})
 	}
 }

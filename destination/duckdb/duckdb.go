@@ -28,9 +28,11 @@ type Options struct {
 	// MemoryBytes bounds DuckDB's buffers and the index of unchanged rows. The
 	// library itself takes about 200 MB more.
 	MemoryBytes int64
-	// Views makes views beside the tables; Log is told of those that cannot be made.
+	// Views makes views beside the tables.
 	Views bool
-	Log   *slog.Logger // nil: nobody is
+	// Log is told of views that cannot be made, and of tables and columns that somebody
+	// may have dropped; nil: nobody is.
+	Log *slog.Logger
 	// ReadOnly opens an existing file for reading only: Status and Rows work.
 	ReadOnly bool
 }
@@ -79,6 +81,9 @@ func Open(ctx context.Context, o Options) (*Destination, error) {
 }
 
 func open(ctx context.Context, o Options) (*Destination, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	conn, err := connect(settings(o))
 	if err != nil {
 		return nil, err

@@ -111,7 +111,11 @@ func (d *Destination) fitAll(ctx context.Context, tables []*row.Table, prepared 
 		if err != nil {
 			return nil, nil, err
 		}
-		todo = append(todo, statements...)
+		missed, err := d.missed(ctx, p)
+		if err != nil {
+			return nil, nil, fmt.Errorf("find what table %q lacks: %w", t.Name, err)
+		}
+		todo = append(todo, append(statements, missed...)...)
 		prepared[t.Name] = p
 		names = append(names, t.Name)
 	}

@@ -3,7 +3,6 @@ package duckdb
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 
@@ -46,9 +45,7 @@ func (d *Destination) viewsOf(ctx context.Context, t *preparedTable, tables map[
 }
 
 func (d *Destination) warn(text, view, table string) {
-	if d.o.Log != nil {
-		d.o.Log.Warn(text, slog.String("view", view), slog.String("table", table))
-	}
+	d.o.Log.Warn(text, "view", view, "table", table)
 }
 
 // comment returns the comment of a view and whether there is a table or a view of the

@@ -75,7 +75,7 @@ func (tx *tx) widen(ctx context.Context, t *preparedTable, to *row.Table) error 
 		todo = append(todo, tx.d.copyStage(t, before)...)
 	}
 	if err := tx.d.execAll(ctx, todo...); err != nil {
-		return fmt.Errorf("add to its %d columns: %w", len(before), err)
+		return fmt.Errorf("add to its %d columns, for new_fields is add (without it further fields go into _extra): %w", len(before), err)
 	}
 	views, err := tx.d.viewsOf(ctx, t, tx.d.tables)
 	if err != nil {

@@ -24,11 +24,22 @@ func (d *Destination) Prepare(ctx context.Context, tables []*row.Table) error {
 	}
 	clear(d.prepared)
 	for _, t := range tables {
+		if d.tables[t.Name] == nil {
+			d.forgetPlaces()
+		}
 		d.widen(t)
 		d.prepared[t.Name] = true
 	}
 	d.started = time.Now()
 	return nil
+}
+
+// forgetPlaces has the next snapshots begin anew.
+func (d *Destination) forgetPlaces() {
+	for name, s := range d.syncs {
+		s.Position.Token = ""
+		d.syncs[name] = s
+	}
 }
 
 // fits reports, by a *SchemaError, why rows of t cannot be kept in h, which may be
