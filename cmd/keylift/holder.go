@@ -11,6 +11,7 @@ import (
 
 	"github.com/keylift/keylift/config"
 	"github.com/keylift/keylift/destination"
+	"github.com/keylift/keylift/destination/duckdb"
 	"github.com/keylift/keylift/engine"
 	"github.com/keylift/keylift/row"
 )
@@ -43,7 +44,7 @@ func tell(ctx context.Context, cfg *config.Config, dst destination.Store, p *eng
 			h.Position, h.ReadAt = st.Position, st.CheckpointAt
 		}
 	}
-	path := cfg.Destination.Path + holderSuffix
+	path := duckdb.Place(cfg.Destination.Path) + holderSuffix
 	// Whoever cannot write here has more to say when rows are written.
 	_ = h.write(path)
 	quit, done := make(chan struct{}), make(chan struct{})
@@ -97,7 +98,7 @@ func holderOf(cfg *config.Config, err error) *holder {
 	if !ok {
 		return nil
 	}
-	text, err := os.ReadFile(cfg.Destination.Path + holderSuffix)
+	text, err := os.ReadFile(duckdb.Place(cfg.Destination.Path) + holderSuffix)
 	if err != nil {
 		return nil
 	}

@@ -62,6 +62,7 @@ type Destination struct {
 
 // Open opens or creates the file.
 func Open(ctx context.Context, o Options) (*Destination, error) {
+	o.Path = Place(o.Path)
 	if err := CheckPlace(o.Path); err != nil {
 		return nil, err
 	}
