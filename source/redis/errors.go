@@ -66,6 +66,9 @@ func (n *node) outage(err error) error {
 	return &outageError{node: n.address, err: err}
 }
 
+// cleared returns err without io.EOF in it, which readers take for an end.
+func cleared(err error) error { return errors.New(err.Error()) }
+
 // connectError puts an error of connecting into the terms of the contract: what
 // only the user can mend is a *source.AccessError.
 func (n *node) connectError(err error) error {

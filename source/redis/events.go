@@ -3,7 +3,6 @@ package redis
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -247,9 +246,6 @@ func (e *events) failure() error {
 	}
 	return fmt.Errorf("the connection for keyspace notifications ended: %w", cleared(e.err))
 }
-
-// cleared returns err without io.EOF in it, which readers take for an end.
-func cleared(err error) error { return errors.New(err.Error()) }
 
 // Close ends the connection.
 func (e *events) Close() error {

@@ -194,7 +194,7 @@ func (i *inspection) condition(ctx context.Context, ss *session) {
 	if i.server.role == "replica" && i.server.info["master_link_status"] != "up" {
 		i.add("replication", source.Warn, "the server is a replica that has lost its primary: what it holds may be old")
 	}
-	if ss.setting(ctx, "rdbcompression") == "yes" && i.server.can.dump {
+	if compresses, _ := ss.setting(ctx, "rdbcompression"); compresses == "yes" && i.server.can.dump {
 		i.ok("advice rdbcompression", "the server compresses what it dumps, about a third of its work in a sync; CONFIG SET rdbcompression no spares it, and makes its RDB files larger")
 	}
 }
@@ -210,24 +210,6 @@ func (i *inspection) whom(n *node, wanted bool) {
 	default:
 		i.ok("read_from", "the server is a replica itself")
 	}
-}
-
-// setting returns a setting of the server; empty where it may not be asked for.
-func (s *session) setting(ctx context.Context, name string) string {
-	reply, err := s.one(ctx, "CONFIG", "GET", name)
-	if err != nil {
-		return ""
-	}
-	pair, err := reply.Elements()
-	if err != nil || pair.Len() != 2 {
-		return ""
-	}
-	pair.Next()
-	text, err := pair.Bytes()
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }
 
 func listed(commands []string) string {

@@ -135,40 +135,10 @@ func (s *server) clock(t time.Time) time.Time { return s.at.Add(t.Sub(s.asked)) 
 // loading reports whether the server is still reading its data from disk.
 func (s *server) loading() bool { return s.info["loading"] == "1" }
 
-// parseInfo reads the reply of INFO. Titles of sections are names without a value.
-func parseInfo(text string) map[string]string {
-	info := map[string]string{}
-	for line := range strings.Lines(text) {
-		name, val, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
-		info[name] = val
-	}
-	return info
-}
-
 // counted reports whether the server told which databases hold keys.
 func (s *server) counted() bool {
 	_, ok := s.info["# Keyspace"]
 	return ok
-}
-
-// keyspace returns the number of keys of each database that holds any.
-func keyspace(info map[string]string) map[int]int64 {
-	keys := map[int]int64{}
-	for name, val := range info {
-		db, ok := strings.CutPrefix(name, "db")
-		if !ok {
-			continue
-		}
-		number, err := strconv.Atoi(db)
-		if err != nil {
-			continue
-		}
-		count, _, _ := strings.Cut(strings.TrimPrefix(val, "keys="), ",")
-		if n, err := strconv.ParseInt(count, 10, 64); err == nil {
-			keys[number] = n
-		}
-	}
-	return keys
 }
 
 // isSentinel reports whether the server is a sentinel, which holds no keys.

@@ -243,6 +243,8 @@ const (
 	wantEvents = "KEA"
 )
 
+const eventSetting = "notify-keyspace-events"
+
 // missingClasses returns which of the needed classes a setting of
 // notify-keyspace-events does not have.
 func missingClasses(setting string) string {
@@ -264,7 +266,7 @@ func missingClasses(setting string) string {
 // notifies reports, as an error, that the server notifies of too little. Where it
 // may not be asked, that is not known.
 func (s *session) notifies(ctx context.Context) error {
-	setting, known := s.notifications(ctx)
+	setting, known := s.setting(ctx, eventSetting)
 	if missing := missingClasses(setting); known && missing != "" {
 		return s.node.refuse("%s", lackingEvents(setting, missing))
 	}
@@ -276,28 +278,12 @@ func lackingEvents(setting, missing string) string {
 		"set it to %s (CONFIG SET notify-keyspace-events %s, or in the service's parameters), or leave follow out", setting, missing, wantEvents, wantEvents)
 }
 
-// notifications returns the server's notify-keyspace-events; known is false where
-// it may not be asked for.
-func (s *session) notifications(ctx context.Context) (setting string, known bool) {
-	reply, err := s.one(ctx, "CONFIG", "GET", "notify-keyspace-events")
-	if err != nil {
-		return "", false
-	}
-	pair, err := reply.Elements()
-	if err != nil || pair.Len() != 2 {
-		return "", false
-	}
-	pair.Next()
-	text, err := pair.Bytes()
-	return string(text), err == nil
-}
-
 // inspectNotifications tells what stands between keylift and following by
 // notifications.
 func (s *Source) inspectNotifications(ctx context.Context, ss *session, i *inspection) {
 	i.report.Reason += fmt.Sprintf("; keys that the server notifies of are read again, and all keys every %s (repair_interval), "+
 		"because notifications may be lost: what changes reaches the destination eventually, within that time", s.options.RepairInterval)
-	setting, known := ss.notifications(ctx)
+	setting, known := ss.setting(ctx, eventSetting)
 	switch missing := missingClasses(setting); {
 	case !known:
 		i.add("notifications", source.Warn, "CONFIG GET is not permitted, so it is not known whether the server notifies of changes: notify-keyspace-events must be "+wantEvents)

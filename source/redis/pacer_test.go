@@ -81,6 +81,20 @@ func TestReader_notSlowedDown(t *testing.T) {
 	}
 }
 
+// A server that cannot answer as fast as is wanted is read, and the log warns of it.
+func TestReader_neverFastEnough(t *testing.T) {
+	s := testserver.Redis(t, testserver.Options{})
+	fillStrings(t, clientOf(t, s), 100)
+	var log bytes.Buffer
+	src := sourceOf(t, s, logTo(&log), func(o *Options) { o.SourceLatency = 1 })
+	if got := readAll(t, src, row.Position{}); len(got.rows) != 100 {
+		t.Errorf("%d keys of 100", len(got.rows))
+	}
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "before anything is read: reading will be slow") {
+		t.Errorf("the log does not warn:\n%s", log.String())
+	}
+}
+
 // At a rate every key is read, and the log tells that it was kept to. What is read of
 // the server when it is connected to exceeds the rates of bytes alone.
 func TestSource_rates(t *testing.T) {

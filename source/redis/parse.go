@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -53,4 +54,28 @@ func parseStreamID(text []byte) (value.StreamID, error) {
 		return id, fmt.Errorf("read a stream ID: %w", err)
 	}
 	return id, nil
+}
+
+// treeOf returns a reply as slices, strings and integers.
+func treeOf(r resp.Reply) (any, error) {
+	elements, err := r.Elements()
+	if err == nil {
+		list := make([]any, 0, elements.Len())
+		for elements.Len() > 0 {
+			item, err := treeOf(elements.Next())
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, item)
+		}
+		return list, nil
+	}
+	if r[0] == ':' {
+		return r.Int()
+	}
+	b, err := r.Bytes()
+	if errors.Is(err, resp.ErrNil) {
+		return nil, nil
+	}
+	return string(b), err
 }

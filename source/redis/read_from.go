@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -120,28 +119,6 @@ func (s *spared) new(address, why string) bool {
 	return true
 }
 
-// replicasIn returns the addresses of replicas that a primary's INFO tells, in order,
-// so that runs find the same one.
-func replicasIn(info map[string]string) []string {
-	var all []string
-	for i := 0; ; i++ {
-		line, ok := info["slave"+itoa(i)]
-		if !ok {
-			slices.Sort(all)
-			return all
-		}
-		fields := map[string]string{}
-		for field := range strings.SplitSeq(line, ",") {
-			name, val, _ := strings.Cut(field, "=")
-			fields[name] = val
-		}
-		// Port 0 has who joins as a replica and answers nobody, as keylift does.
-		if fields["state"] == "online" && fields["port"] != "0" {
-			all = append(all, joined(fields["ip"], fields["port"]))
-		}
-	}
-}
-
 // joined returns an address of a host, in brackets or without, and a port.
 func joined(host, port string) string { return net.JoinHostPort(strings.Trim(host, "[]"), port) }
 
@@ -203,11 +180,6 @@ func (s *session) reaches(ctx context.Context, primary *server) error {
 			return n.readError(err)
 		}
 	}
-}
-
-// copiesFrom returns the address that a replica copies from.
-func copiesFrom(info map[string]string) string {
-	return joined(info["master_host"], info["master_port"])
 }
 
 // same reports, as an error, that the data which s reads may have been made anew since

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/keylift/keylift/rdb"
@@ -161,25 +160,6 @@ func (s *Source) snapshotOptions(l *linkStart, later *later) snapshot.Options {
 		Notices: source.NewNotices(o.Logger, o.LogKeys), Later: later.wants,
 		Tail: later.marks.note,
 	}
-}
-
-// offsetOf returns how far a server's history has come, by its INFO.
-func offsetOf(info map[string]string) int64 { return numberIn(info, "master_repl_offset") }
-
-// appliedOf returns how much of its primary's history a replica has applied, by its INFO.
-func appliedOf(info map[string]string) int64 { return numberIn(info, "slave_repl_offset") }
-
-// branchedAt returns the offset from which on a server's history is its own and not
-// that of the server that it took over from, by its INFO.
-func branchedAt(info map[string]string) int64 { return numberIn(info, "second_repl_offset") }
-
-// numberIn returns a number in INFO; 0 if it is not told.
-func numberIn(info map[string]string, name string) int64 {
-	n, err := strconv.ParseInt(info[name], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 // Next returns the batches of the snapshot, of which the last, without rows,

@@ -12,7 +12,6 @@ import (
 	"github.com/keylift/keylift/row"
 	"github.com/keylift/keylift/source"
 	"github.com/keylift/keylift/source/redis/replication"
-	"github.com/keylift/keylift/source/redis/resp"
 )
 
 const (
@@ -289,65 +288,3 @@ func (c *changesReader) whole(ctx context.Context) error {
 }
 
 var errNoPrimary = errors.New("the replica has lost its primary, and may be about to begin anew")
-
-// offset asks the server how far its history has come; anyOffset: it does not tell.
-func (s *session) offset(ctx context.Context) (int64, error) {
-	info, err := s.replication(ctx)
-	if _, refused := asReply(err); refused {
-		return anyOffset, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	if at := offsetOf(info); at > 0 {
-		return at, nil
-	}
-	return anyOffset, nil
-}
-
-// replication asks the server about its part in the replication.
-func (s *session) replication(ctx context.Context) (map[string]string, error) {
-	reply, err := s.one(ctx, "INFO", "replication")
-	if err != nil {
-		return nil, err
-	}
-	text, err := reply.Bytes()
-	return parseInfo(string(text)), err
-}
-
-// commands asks the server which commands it has and where their keys are.
-func (s *session) commands(ctx context.Context) (*replication.Commands, error) {
-	reply, err := s.one(ctx, "COMMAND")
-	if err != nil {
-		return nil, err
-	}
-	tree, err := treeOf(reply)
-	if err != nil {
-		return nil, err
-	}
-	return replication.ParseCommands(tree)
-}
-
-// treeOf returns a reply as slices, strings and integers.
-func treeOf(r resp.Reply) (any, error) {
-	elements, err := r.Elements()
-	if err == nil {
-		list := make([]any, 0, elements.Len())
-		for elements.Len() > 0 {
-			item, err := treeOf(elements.Next())
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, item)
-		}
-		return list, nil
-	}
-	if r[0] == ':' {
-		return r.Int()
-	}
-	b, err := r.Bytes()
-	if errors.Is(err, resp.ErrNil) {
-		return nil, nil
-	}
-	return string(b), err
-}
