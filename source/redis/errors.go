@@ -50,6 +50,9 @@ func hasPrefix(e resp.Error, prefixes ...string) bool {
 
 // readError puts an error of a session into the terms of the contract.
 func (n *node) readError(err error) error {
+	if lost, ok := errors.AsType[*source.PositionLostError](err); ok {
+		return lost
+	}
 	if replaced, ok := errors.AsType[*replacedError](err); ok {
 		return &source.PositionLostError{Reason: replaced.Error()}
 	}

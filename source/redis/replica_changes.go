@@ -259,7 +259,7 @@ func (c *changesReader) ask(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case closed(c.done): // which broke the session off
-			return c.ended()
+			return c.failure()
 		}
 		return c.session.node.readError(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/keylift/keylift/row"
-	"github.com/keylift/keylift/source"
 	"github.com/keylift/keylift/source/redis/replication"
 	"github.com/keylift/keylift/table"
 	"github.com/keylift/keylift/value"
@@ -96,14 +95,6 @@ func (r *rereader) handEdit(ctx context.Context, e *edit) error {
 	return r.hand(ctx, e.page)
 }
 
-// ended returns why the reading has ended, in the terms of the contract.
-func (r *rereader) ended() error {
-	if lost, ok := errors.AsType[*source.PositionLostError](r.cause()); ok {
-		return lost
-	}
-	return r.failure()
-}
-
 // Next returns the next batch of changes.
 func (r *rereader) Next(ctx context.Context) (*row.Batch, error) {
 	if len(r.waiting) > 0 {
@@ -113,9 +104,6 @@ func (r *rereader) Next(ctx context.Context) (*row.Batch, error) {
 	}
 	b, err := r.reader.Next(ctx)
 	if err != nil {
-		if _, lost := errors.AsType[*source.PositionLostError](r.cause()); lost {
-			err = r.ended()
-		}
 		return nil, err
 	}
 	if r.current == nil {
