@@ -80,7 +80,7 @@ type Report struct {
 	Mode     string // the reading mode that Open will use: "scan"
 	Reason   string // why that mode, a clause
 	Nodes    []Node
-	Keys     int64 // estimated number of keys in the databases read, before key patterns
+	Keys     int64 // estimated number of keys in the databases read, before key patterns; 0 of a file, which does not tell
 	Findings []Finding
 	// Missing are the ACL rules that would grant the commands that are not
 	// permitted, sorted: "+dump", "+memory|usage". Findings tell what each costs.

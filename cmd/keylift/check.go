@@ -46,7 +46,9 @@ func (c *cli) printReport(r *source.Report) {
 		_, _ = fmt.Fprintf(c.stdout, "%-8s %s: %s\n", marks[f.Level], f.Name, f.Detail)
 	}
 	_, _ = fmt.Fprintf(c.stdout, "%-8s %s: %s\n", "mode", r.Mode, r.Reason)
-	_, _ = fmt.Fprintf(c.stdout, "%-8s about %s\n", "keys", thousands(r.Keys))
+	if r.Keys > 0 || r.Mode != "rdb" {
+		_, _ = fmt.Fprintf(c.stdout, "%-8s about %s\n", "keys", thousands(r.Keys))
+	}
 }
 
 // failure returns what keeps a sync from starting, nil if nothing does.
