@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -158,10 +160,18 @@ Go on:
   %-28s the leaderboard over time and what the syncs did: open it in a browser
   %-28s the tables, to copy from
   duckdb %s "FROM demo.leaderboards_ranked LIMIT 10"
-  keylift status --destination %s --destination-schema %s
-  keylift discover --host your.redis.example.com
-  keylift sync --host your.redis.example.com`, d.beside(demoReport), d.beside(demoConfig), path, path, demoSchema)
+  %[5]s status --destination %[3]s --destination-schema %[4]s
+  %[5]s discover --host your.redis.example.com
+  %[5]s sync --host your.redis.example.com`, d.beside(demoReport), d.beside(demoConfig), path, demoSchema, command(os.Args[0]))
 	return nil
+}
+
+// command returns what to type to run the program that was started by this name.
+func command(name string) string {
+	if strings.ContainsRune(name, filepath.Separator) {
+		return name
+	}
+	return "keylift"
 }
 
 // sync does what keylift sync does.

@@ -60,3 +60,12 @@ func TestRun_output(t *testing.T) {
 		}
 	}
 }
+
+// TestCommand: the demo says what to type next as it was typed itself.
+func TestCommand(t *testing.T) {
+	for name, want := range map[string]string{"keylift": "keylift", "bin/keylift": "bin/keylift", "./keylift": "./keylift"} {
+		if got := command(name); got != want {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+}
