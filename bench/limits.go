@@ -29,8 +29,8 @@ type limit struct {
 	many   int // the Fivetran connector syncs so many databases at once in place of keylift
 }
 
-// limits are all there are. They need a few minutes and 15 GB of memory together,
-// the first most of it.
+// limits are all there are. They need half an hour and 3 GB of memory, that of many
+// tables most of the time.
 var limits = []limit{
 	{name: "keys", fill: fillKeys, rows: manyKeys},
 	{name: "zset", fill: fillZset, rows: 1},
@@ -50,14 +50,6 @@ func limitNames() []string {
 		all = append(all, limits[i].name)
 	}
 	return all
-}
-
-// chosenLimits returns the names in a list, or all.
-func chosenLimits(list string) []string {
-	if list == "all" {
-		return limitNames()
-	}
-	return strings.Split(list, ",")
 }
 
 const (

@@ -82,13 +82,14 @@ func runBench(ctx context.Context) (err error) {
 	if flag.NArg() > 0 || b.data.keys < 1000 || b.rounds < 1 {
 		return errors.New("usage: bench [flags]; -keys is 1000 or more, -rounds 1 or more; see bench -help")
 	}
-	if only != "" && limits == "" {
-		b.only = strings.Split(only, ",")
-		b.big = b.big || slices.Contains(b.only, bigName)
+	if b.only, err = namesIn(only, "-only", names()); err != nil {
+		return err
 	}
-	for _, name := range b.only {
-		if !slices.Contains(names(), name) {
-			return fmt.Errorf("-only: there is no measurement %q; they are %s", name, strings.Join(names(), ", "))
+	b.big = b.big || slices.Contains(b.only, bigName)
+	bounds := limitNames()
+	if limits != "all" {
+		if bounds, err = namesIn(limits, "-limits", bounds); err != nil {
+			return err
 		}
 	}
 	if b.program, err = filepath.Abs(b.program); err != nil {
@@ -110,7 +111,7 @@ func runBench(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	if limits != "" {
-		return b.measureLimits(ctx, chosenLimits(limits), os.Stdout)
+		return b.measureLimits(ctx, bounds, os.Stdout)
 	}
 	b.python = havePython(ctx)
 	if err := b.measureAll(ctx); err != nil {
@@ -122,6 +123,21 @@ func runBench(ctx context.Context) (err error) {
 		}
 	}
 	return b.report(os.Stdout)
+}
+
+// namesIn returns the names in a list that a flag gives, all of which must be among
+// those there are.
+func namesIn(list, flag string, all []string) (chosen []string, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	chosen = strings.Split(list, ",")
+	for _, name := range chosen {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("%s: there is no measurement %q; they are %s", flag, name, strings.Join(all, ", "))
+		}
+	}
+	return chosen, nil
 }
 
 // measureAll fills a server and makes the measurements, round by round.
