@@ -111,14 +111,15 @@ func (d *Destination) fitAll(ctx context.Context, tables []*row.Table, prepared 
 		if err != nil {
 			return nil, nil, err
 		}
-		missed, err := d.missed(ctx, p)
-		if err != nil {
-			return nil, nil, fmt.Errorf("find what table %q lacks: %w", t.Name, err)
-		}
-		todo = append(todo, append(statements, missed...)...)
+		todo = append(todo, statements...)
 		prepared[t.Name] = p
 		names = append(names, t.Name)
 	}
+	missed, err := d.missed(ctx, names, prepared)
+	if err != nil {
+		return nil, nil, fmt.Errorf("find what is missing: %w", err)
+	}
+	todo = append(todo, missed...)
 	for _, name := range names {
 		statements, err := d.viewsOf(ctx, prepared[name], prepared)
 		if err != nil {
