@@ -33,6 +33,14 @@ func crc64(b []byte) uint64 { return appendCRC64(0, b) }
 
 // appendCRC64 returns the CRC-64 of what has the checksum crc followed by b.
 func appendCRC64(crc uint64, b []byte) uint64 {
+	if folded, rest, ok := fold(crc, b); ok {
+		crc, b = tableCRC64(0, folded[:]), rest
+	}
+	return tableCRC64(crc, b)
+}
+
+// tableCRC64 is appendCRC64 for any processor.
+func tableCRC64(crc uint64, b []byte) uint64 {
 	for len(b) >= 16 {
 		// Two halves that do not wait for each other.
 		low, high := crc^binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])

@@ -14,9 +14,9 @@ const (
 	// longest match takes 3 bytes.
 	lzfMaxExpansion = lzfMaxMatch / 3
 
-	// lzfSlack is how far a run may be copied beyond its end: it is copied in steps
-	// of 16 bytes.
-	lzfSlack = 16
+	// lzfSlack is how far a run may be copied beyond its end: a match is copied in
+	// steps of 16 bytes, a literal by 32.
+	lzfSlack = 32
 )
 
 // appendLZF appends the decompressed src to dst and reports whether src is valid
@@ -41,8 +41,10 @@ func lzf(dst, src []byte) bool {
 			if n > len(src)-in || n > end-out {
 				return false
 			}
-			if n <= 16 && in+16 <= len(src) {
+			if in+lzfMaxLiteral <= len(src) {
+				// How long it is cannot be predicted: both are quicker than to ask.
 				copy16(dst[out:], src[in:])
+				copy16(dst[out+16:], src[in+16:])
 			} else {
 				copy(dst[out:], src[in:in+n])
 			}
@@ -64,14 +66,12 @@ func lzf(dst, src []byte) bool {
 			return false
 		}
 		from := out - distance
-		switch {
-		case n <= 16 && n <= distance:
+		if n <= distance || distance >= 16 {
 			copy16(dst[out:], dst[from:])
-		case distance >= 16:
-			for i := 0; i < n; i += 16 {
+			for i := 16; i < n; i += 16 {
 				copy16(dst[out+i:], dst[from+i:])
 			}
-		default: // what is copied is copied again
+		} else { // what is copied is copied again
 			for i := range n {
 				dst[out+i] = dst[from+i]
 			}

@@ -2,6 +2,7 @@ package row_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"math"
 	"math/rand/v2"
@@ -79,19 +80,20 @@ func TestAppendString(t *testing.T) {
 			t.Errorf("AppendString(%q) = %s, want %s", c.bytes, got[1:], c.want)
 		}
 	}
-	// Each byte at each place of a word.
-	for c := range 128 {
-		for at := range 17 {
-			b := []byte("0123456789abcdefg")
-			b[at] = byte(c)
-			if c == 0 {
-				if got := row.AppendString(nil, b); !bytes.HasPrefix(got, []byte(`"base64:`)) {
-					t.Errorf("AppendString(%q) = %s, want base64", b, got)
+	// Each byte at each place, however many words the string takes.
+	const text = "0123456789abcdefghijklmnopqrstuvw"
+	for _, n := range []int{1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33} {
+		for c := range 256 {
+			for at := range n {
+				b := []byte(text[:n])
+				b[at] = byte(c)
+				want := marshal(t, string(b))
+				if c == 0 || c >= 0x80 {
+					want = `"base64:` + base64.StdEncoding.EncodeToString(b) + `"`
 				}
-				continue
-			}
-			if got, want := row.AppendString(nil, b), marshal(t, string(b)); string(got) != want {
-				t.Errorf("AppendString(%q) = %s, want %s", b, got, want)
+				if got := row.AppendString([]byte("x"), b); string(got) != "x"+want {
+					t.Errorf("AppendString(%q) = %s, want %s", b, got[1:], want)
+				}
 			}
 		}
 	}

@@ -193,9 +193,10 @@ func (e *Encoder) End() []byte {
 
 // sort puts the parts in dst in order.
 func (e *Encoder) sort() {
-	if e.reversed {
+	switch {
+	case e.reversed:
 		slices.Reverse(e.order)
-	} else {
+	case len(e.order) > maxRanked || !e.rank():
 		slices.SortFunc(e.order, e.compare)
 	}
 	first := e.start + 1
@@ -209,6 +210,36 @@ func (e *Encoder) sort() {
 		dst = append(dst, e.scratch[s.Start-first:s.End-first]...)
 	}
 	e.dst = dst
+}
+
+// maxRanked is how many parts rank takes: for more, to compare each with each takes
+// longer than to guess wrong whether one is less.
+const maxRanked = 32
+
+// rank sorts up to maxRanked parts by their numbers, without a branch, and reports
+// whether these all differ.
+func (e *Encoder) rank() bool {
+	var ranks [maxRanked]uint8
+	var from [maxRanked]place
+	n := copy(from[:], e.order)
+	for i := range n {
+		number, below := from[i].number, i
+		for j := range i {
+			_, less := bits.Sub64(number, from[j].number, 0)
+			ranks[j] += uint8(less)
+			below -= int(less)
+		}
+		ranks[i] = uint8(below)
+	}
+	for i := range n {
+		e.order[ranks[i]] = from[i]
+	}
+	for i := 1; i < n; i++ {
+		if e.order[i-1].number == e.order[i].number {
+			return false
+		}
+	}
+	return true
 }
 
 // quote appends b to dst as a JSON string and returns where b itself is to be found
