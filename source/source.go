@@ -77,11 +77,13 @@ func (e *AccessError) Unwrap() error { return e.Err }
 
 // A Report is what Inspect found.
 type Report struct {
-	Mode     string // the reading mode that Open will use: "scan"
-	Reason   string // why that mode, a clause
-	Nodes    []Node
-	Keys     int64 // estimated number of keys in the databases read, before key patterns; 0 of a file, which does not tell
-	Findings []Finding
+	Mode   string // the reading mode that Open will use: "scan"
+	Reason string // why that mode, a clause
+	Nodes  []Node
+	Keys   int64 // estimated number of keys in the databases read, before key patterns
+	// Uncounted says that Keys lacks those of which nothing tells the number.
+	Uncounted bool
+	Findings  []Finding
 	// Missing are the ACL rules that would grant the commands that are not
 	// permitted, sorted: "+dump", "+memory|usage". Findings tell what each costs.
 	Missing []string

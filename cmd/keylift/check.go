@@ -45,10 +45,14 @@ func (c *cli) printReport(r *source.Report) {
 	for _, f := range r.Findings {
 		_, _ = fmt.Fprintf(c.stdout, "%-8s %s: %s\n", marks[f.Level], f.Name, f.Detail)
 	}
-	_, _ = fmt.Fprintf(c.stdout, "%-8s %s: %s\n", "mode", r.Mode, r.Reason)
-	if r.Keys > 0 || r.Mode != "rdb" {
-		_, _ = fmt.Fprintf(c.stdout, "%-8s about %s\n", "keys", thousands(r.Keys))
+	if r.Reason != "" { // a mode was chosen
+		_, _ = fmt.Fprintf(c.stdout, "%-8s %s: %s\n", "mode", r.Mode, r.Reason)
 	}
+	keys := "about " + thousands(r.Keys)
+	if r.Uncounted {
+		keys = "not known before they are read"
+	}
+	_, _ = fmt.Fprintf(c.stdout, "%-8s %s\n", "keys", keys)
 }
 
 // failure returns what keeps a sync from starting, nil if nothing does.

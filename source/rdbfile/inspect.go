@@ -16,9 +16,10 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 		return nil, context.Cause(ctx)
 	}
 	report := &source.Report{
-		Mode:   "rdb",
-		Reason: "an RDB file is given: its moment is read whole, and deletes are found by comparison with what was loaded before",
-		Nodes:  []source.Node{{Address: s.name(), Version: "RDB", Role: "file"}},
+		Mode:      "rdb",
+		Uncounted: true,
+		Reason:    "an RDB file is given: its moment is read whole, and deletes are found by comparison with what was loaded before",
+		Nodes:     []source.Node{{Address: s.name(), Version: "RDB", Role: "file"}},
 	}
 	for _, detail := range s.plan.Unreachable() {
 		report.Findings = append(report.Findings, source.Finding{Name: "tables", Level: source.Warn, Detail: detail})

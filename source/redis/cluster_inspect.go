@@ -141,6 +141,7 @@ func (i *inspection) gather(each []*inspection) {
 	for _, one := range each {
 		i.report.Nodes = append(i.report.Nodes, one.report.Nodes...)
 		i.report.Keys += one.report.Keys
+		i.report.Uncounted = i.report.Uncounted || one.report.Uncounted
 		i.report.Missing = append(i.report.Missing, one.report.Missing...)
 		for _, f := range one.report.Findings {
 			met[f]++

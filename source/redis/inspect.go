@@ -51,8 +51,9 @@ func (s *Source) Inspect(ctx context.Context) (*source.Report, error) {
 func (s *Source) inspectServer(ctx context.Context, ss *session) (i *inspection, ready bool, err error) {
 	sv := &ss.server
 	report := &source.Report{
-		Mode:  modeScan,
-		Nodes: []source.Node{{Address: ss.node.address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
+		Mode:      modeScan,
+		Uncounted: len(sv.info) == 0,
+		Nodes:     []source.Node{{Address: ss.node.address, Version: sv.name(), RunID: sv.runID, Role: sv.role}},
 	}
 	counts := keyspace(sv.info)
 	for _, db := range s.databases(sv) {
