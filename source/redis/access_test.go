@@ -15,6 +15,7 @@ import (
 
 // What only the user can mend is said in one sentence that ends with what to do.
 func TestSource_Open_access(t *testing.T) {
+	t.Parallel()
 	plain := testserver.Options{}
 	secret := testserver.Options{Password: "secret"}
 	users := testserver.Options{ACL: []string{
@@ -50,6 +51,7 @@ func TestSource_Open_access(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			src := sourceOf(t, testserver.Redis(t, tc.server), tc.change)
 			_, err := src.Open(t.Context(), row.Position{})
 			var access *source.AccessError
@@ -125,6 +127,7 @@ func documentedRule(t *testing.T) string {
 // The documented user reads every type, big keys and several databases, and
 // nothing that it does is refused.
 func TestSource_leastPrivilege(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{ACL: []string{"default on nopass ~* &* +@all", documentedRule(t)}})
 	c := clientOf(t, s)
 	fill(t, c, everything()...)
@@ -184,6 +187,7 @@ func TestReader_Next_setAside(t *testing.T) {
 
 // A server that is still loading its data will be ready later.
 func TestSource_Open_loading(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{Args: []string{"--enable-debug-command", "local"}})
 	c := clientOf(t, s)
 	fillStrings(t, c, 20_000)

@@ -44,6 +44,7 @@ func TestReader_Next_wrongGuess(t *testing.T) {
 // Keys that come, go, expire and change type while they are read: those that
 // stay are all there, as they are; of the others only whole values are.
 func TestReader_Next_whileWriting(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	fill(t, c, everything()...)
@@ -106,6 +107,7 @@ func write(ctx context.Context, c rueidis.Client, seed uint64) {
 
 // Expired keys are no rows, whether the server has noticed or not.
 func TestReader_Next_expired(t *testing.T) {
+	t.Parallel()
 	for _, rule := range []string{"+@all", "+@all -pexpiretime", "+@all -dump"} {
 		s := testserver.Redis(t, testserver.Options{
 			ACL:  []string{"default on nopass ~* &* " + rule},
@@ -135,6 +137,7 @@ func TestReader_Next_expired(t *testing.T) {
 
 // Big keys that change while they are read.
 func TestReader_Next_bigChanging(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	var commands [][]string
@@ -181,6 +184,7 @@ func TestReader_Next_bigChanging(t *testing.T) {
 
 // Values too long for a cell are NULL, with their true size, and said so.
 func TestReader_Next_oversized(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	var commands [][]string
@@ -209,6 +213,7 @@ func TestReader_Next_oversized(t *testing.T) {
 
 // More big keys than there are workers and room for batches.
 func TestReader_Next_manyBig(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	fillStrings(t, c, 20_000)

@@ -251,6 +251,7 @@ func writing(t *testing.T, c *testserver.Cluster, seed uint64) (stop func()) {
 // Runs that end read what changed since the one before, wherever the keys have gone
 // meanwhile, as a user who may do no more than is documented.
 func TestClusterReplica(t *testing.T) {
+	t.Parallel()
 	c := replicaCluster(t, testserver.ClusterOptions{Server: testserver.Options{
 		ACL: []string{"default on nopass ~* &* +@all", documentedRule(t) + " +psync +replconf +command +cluster|nodes +asking"},
 	}})
@@ -296,6 +297,7 @@ func TestClusterReplica(t *testing.T) {
 
 // TestClusterReplica_weather follows a cluster, through what may happen to one.
 func TestClusterReplica_weather(t *testing.T) {
+	t.Parallel()
 	c := replicaCluster(t, testserver.ClusterOptions{Replicas: true})
 	fill(t, clusterClient(t, c), everything()...)
 	seed := uint64(time.Now().UnixNano())

@@ -118,6 +118,7 @@ func holdsAll(tb testing.TB, rows map[string]aRow, want map[string]string) {
 }
 
 func TestCluster_Next(t *testing.T) {
+	t.Parallel()
 	c := testserver.RedisCluster(t, testserver.ClusterOptions{})
 	client := clusterClient(t, c)
 	want := map[string]string{
@@ -169,6 +170,7 @@ func TestCluster_Next(t *testing.T) {
 
 // Slots that move while they are read, and keys that are written meanwhile.
 func TestCluster_Next_resharding(t *testing.T) {
+	t.Parallel()
 	c := testserver.RedisCluster(t, testserver.ClusterOptions{})
 	client := clusterClient(t, c)
 	want := fillLong(t, client, 6000)
@@ -253,6 +255,7 @@ func TestCluster_Next_resharding(t *testing.T) {
 
 // A slot that is half migrated, and stays so.
 func TestCluster_Next_openSlot(t *testing.T) {
+	t.Parallel()
 	c := testserver.RedisCluster(t, testserver.ClusterOptions{})
 	client := clusterClient(t, c)
 	want := map[string]string{"other": "1"}
@@ -299,6 +302,7 @@ func TestCluster_Next_openSlot(t *testing.T) {
 }
 
 func TestCluster_Next_failover(t *testing.T) {
+	t.Parallel()
 	c := testserver.RedisCluster(t, testserver.ClusterOptions{Replicas: true})
 	client := clusterClient(t, c)
 	want := fillLong(t, client, 6000)
@@ -332,6 +336,7 @@ func TestCluster_Next_failover(t *testing.T) {
 }
 
 func TestCluster_faults(t *testing.T) {
+	t.Parallel()
 	c := testserver.RedisCluster(t, testserver.ClusterOptions{})
 	client := clusterClient(t, c)
 	fill(t, client, []string{"SET", "foo", "1"})

@@ -9,6 +9,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	fillStrings(t, clientOf(t, s), 12_345)
 	sourcetest.Run(t, sourcetest.Fixture{

@@ -141,6 +141,7 @@ func TestReader_Next_corruptedDump(t *testing.T) {
 // TestReplica_corrupted: of a snapshot that arrives corrupted nothing is published, and
 // it is asked for once more.
 func TestReplica_corrupted(t *testing.T) {
+	t.Parallel()
 	s := primary(t)
 	fillNumbers(t, s)
 	want := oracle(t, clientOf(t, s))
@@ -171,6 +172,7 @@ func TestReplica_corrupted(t *testing.T) {
 
 // TestReplica_corruptedStream: what is no stream of commands is read again.
 func TestReplica_corruptedStream(t *testing.T) {
+	t.Parallel()
 	s := primary(t, "--repl-ping-replica-period", "3600")
 	c := clientOf(t, s)
 	fillStrings(t, c, 100)

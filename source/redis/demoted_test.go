@@ -23,6 +23,7 @@ func demote(t *testing.T, s, to *testserver.Server) {
 // from then on, and what was read before is not published with them. One that becomes a
 // primary has the same.
 func TestReader_Next_demoted(t *testing.T) {
+	t.Parallel()
 	s, other := testserver.Redis(t, testserver.Options{}), primary(t)
 	c, there := clientOf(t, s), clientOf(t, other)
 	fillStrings(t, c, 20_000)

@@ -43,6 +43,7 @@ func retryable(err error) bool {
 // Connections cut after more and more bytes: each break is reported as one that
 // may pass, and going on from the last place ends with every key.
 func TestReader_Next_cut(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	fillStrings(t, c, 20_000)
@@ -80,6 +81,7 @@ func TestReader_Next_cut(t *testing.T) {
 // A server that restarts while it is read: the reading ends with an error that
 // may pass, and the position is lost.
 func TestReader_Next_restart(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	fillStrings(t, clientOf(t, s), 50_000)
 	src := sourceOf(t, s, unread)

@@ -114,6 +114,7 @@ func TestSource_filters(t *testing.T) {
 
 // Few keys match: there are places to resume from all the same.
 func TestReader_Next_sparse(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	fillStrings(t, c, 60_000)
@@ -135,6 +136,7 @@ func TestReader_Next_sparse(t *testing.T) {
 }
 
 func TestSource_databases(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{Databases: 32})
 	for _, db := range []int{0, 1, 7, 31} {
 		c := clientOf(t, s, inDatabase(db))

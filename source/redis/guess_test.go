@@ -23,6 +23,7 @@ func adds(command, key string, n, words int) []string {
 // Keys that are not what the others of their shape were, in length or type, are
 // read as well as if nothing had been believed of them.
 func TestReader_Next_misguessed(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	of := func(number, n int) [][]string {

@@ -142,6 +142,7 @@ func (w *world) check(t *testing.T, d *store, skip bool) {
 // Every layout by every type, read whole, in chunks, by typed commands and as a
 // replica, and read again when elements, keys and types have changed.
 func TestReader_Next_layouts(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*Options)
 		skip   bool
@@ -194,6 +195,7 @@ func TestNotified_layouts(t *testing.T) {
 // The rows of a key of many elements are handed on while it is read, whatever its
 // type, in every way of reading.
 func TestReader_Next_spills(t *testing.T) {
+	t.Parallel()
 	const elements = 50_000
 	specs := []table.Spec{
 		tableOf(t, "zset:{name}", table.Spec{Name: "zsets", Layout: table.Elements, Type: value.SortedSet}),

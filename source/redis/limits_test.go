@@ -16,6 +16,7 @@ import (
 // A large hash, a large sorted set and keys of hundreds of templates, element by
 // element: what docs/limits.md has, in a smaller form.
 func TestReader_limits(t *testing.T) {
+	t.Parallel()
 	const fields, members, templates, players = 100_000, 300_000, 500, 3
 	s := testserver.Redis(t, testserver.Options{})
 	send(t, clientOf(t, s), "EVAL", `

@@ -16,6 +16,7 @@ import (
 // Streams of which the next snapshot reads no more than what is new: trimmed
 // entries stay, but for those of a mirror and of streams that were made anew.
 func TestMarks_streams(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	const n = longTail
@@ -109,6 +110,7 @@ func TestMarks_streams(t *testing.T) {
 
 // A snapshot that is interrupted goes on with its marks.
 func TestMarks_resumed(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	fillStrings(t, c, 1000)
@@ -158,6 +160,7 @@ func TestMarks_resumed(t *testing.T) {
 // Changes of long streams read what is new alone: behind a replica's snapshot, in
 // the runs that go on from it, and by notifications.
 func TestMarks_changes(t *testing.T) {
+	t.Parallel()
 	streams := tableOf(t, "s:{name}", table.Spec{Name: "streams", Layout: table.Elements, Type: value.Stream})
 	change := func(i int) ([][]string, string) {
 		at := 50_000 + i

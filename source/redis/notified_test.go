@@ -69,6 +69,7 @@ func openReader(t *testing.T, s *Source, from row.Position) source.Reader {
 // TestNotified_random: as long as the connection holds, notifications alone bring
 // what a writer of everything changes, with expiry and eviction.
 func TestNotified_random(t *testing.T) {
+	t.Parallel()
 	s := notifying(t, "--maxmemory-policy", "allkeys-random")
 	c := clientOf(t, s)
 	w, err := churn.New(s.Address(), 1)
@@ -117,6 +118,7 @@ func TestNotified_random(t *testing.T) {
 
 // TestNotified_repair: what no notification tells is repaired.
 func TestNotified_repair(t *testing.T) {
+	t.Parallel()
 	s := notifying(t)
 	c := clientOf(t, s)
 	fillStrings(t, c, 1000)
@@ -199,6 +201,7 @@ func TestNotified_replaced(t *testing.T) {
 // TestNotified_cuts: when the writer stops, one snapshot behind the last cut has the
 // destination equal the source.
 func TestNotified_cuts(t *testing.T) {
+	t.Parallel()
 	s := notifying(t)
 	proxy := proxyTo(t, s)
 	src := sourceOf(t, s, notified, through(proxy), func(o *Options) { o.AllDatabases = true })
@@ -248,6 +251,7 @@ func TestNotified_cuts(t *testing.T) {
 // TestNotified_interval: all keys are read again every RepairInterval, though
 // nothing is notified of.
 func TestNotified_interval(t *testing.T) {
+	t.Parallel()
 	s := notifying(t)
 	c := clientOf(t, s)
 	fillStrings(t, c, 100)
@@ -267,6 +271,7 @@ func TestNotified_interval(t *testing.T) {
 // TestNotified_resumed: a snapshot of which an earlier run read a part, while nobody
 // listened, is followed by another at once.
 func TestNotified_resumed(t *testing.T) {
+	t.Parallel()
 	s := notifying(t)
 	c := clientOf(t, s)
 	fillStrings(t, c, 5000)

@@ -98,6 +98,7 @@ func TestReader_neverFastEnough(t *testing.T) {
 // At a rate every key is read, and the log tells that it was kept to. What is read of
 // the server when it is connected to exceeds the rates of bytes alone.
 func TestSource_rates(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	fillStrings(t, c, 15)
@@ -110,6 +111,7 @@ func TestSource_rates(t *testing.T) {
 		"bytes, as replica": func(o *Options) { o.BytesPerSecond, o.Replica = 4<<10, true },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var log bytes.Buffer
 			src := sourceOf(t, s, logTo(&log), change)
 			until(t, func() bool {

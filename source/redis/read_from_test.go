@@ -46,6 +46,7 @@ func reads(t *testing.T, src *Source, s *testserver.Server) *node {
 // A replica is read in every mode, and what was written before the run began is there,
 // however far the replica lies behind then.
 func TestReadFrom_replica(t *testing.T) {
+	t.Parallel()
 	p := primary(t)
 	link := proxyTo(t, p)
 	r := copyOf(t, p, link.Address(), "--repl-diskless-load", "disabled")
@@ -93,6 +94,7 @@ func TestReadFrom_late(t *testing.T) {
 
 // Where no replica can be read the primary is, and the log and the report say why.
 func TestReadFrom_none(t *testing.T) {
+	t.Parallel()
 	p, other := primary(t), primary(t)
 	var log strings.Builder
 	src := sourceOf(t, p, fromReplica, logTo(&log))
@@ -152,6 +154,7 @@ func stopped(t *testing.T) *testserver.Server {
 
 // What was read of a replica counts for as long as its copy is the same.
 func TestReadFrom_origin(t *testing.T) {
+	t.Parallel()
 	p := primary(t)
 	copies := []*testserver.Server{copyOf(t, p, p.Address())}
 	fillStrings(t, clientOf(t, p), 5_000)
@@ -198,6 +201,7 @@ func TestReadFrom_origin(t *testing.T) {
 // A replica that loses its primary while changes are read by way of it: nothing that
 // it shows then is published.
 func TestReadFrom_lostPrimary(t *testing.T) {
+	t.Parallel()
 	p := primary(t)
 	link := proxyTo(t, p)
 	r := copyOf(t, p, link.Address())
@@ -240,6 +244,7 @@ func TestReadFrom_lostPrimary(t *testing.T) {
 
 // Of a cluster a replica of each primary is read, but for those that give slots away.
 func TestReadFrom_cluster(t *testing.T) {
+	t.Parallel()
 	c := testserver.RedisCluster(t, testserver.ClusterOptions{Replicas: true})
 	want := fillLong(t, clusterClient(t, c), 3_000)
 	online := func() {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/keylift/keylift/internal/testserver"
@@ -9,6 +10,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Tests that run at once spend more time waiting for servers than on a processor.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	// A client of a cluster that was closed waits for its last look at it.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
@@ -17,6 +22,7 @@ func TestMain(m *testing.M) {
 // Each way of reading gives the rows that the server's answers to typed commands
 // tell, the first time and when the shapes of the keys are known.
 func TestReader_Next(t *testing.T) {
+	t.Parallel()
 	user := func(rule string) testserver.Options {
 		return testserver.Options{ACL: []string{"default on nopass ~* &* +@all", "reader on >pw ~* &* +@all " + rule}}
 	}
@@ -45,6 +51,7 @@ func TestReader_Next(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := testserver.Redis(t, tc.server)
 			if tc.change == nil {
 				tc.change = func(o *Options) { o.Username, o.Password = "reader", "pw" }

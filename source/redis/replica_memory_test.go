@@ -15,6 +15,7 @@ import (
 // TestReplica_evicted: what the server evicts and what expires while a reader
 // follows is deleted. Reading changes nothing.
 func TestReplica_evicted(t *testing.T) {
+	t.Parallel()
 	s := primary(t, "--maxmemory-policy", "allkeys-lru", "--repl-backlog-size", "10mb")
 	c := clientOf(t, s)
 	kilobyte := strings.Repeat("x", 1000)

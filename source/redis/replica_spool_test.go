@@ -60,6 +60,7 @@ func awaitSent(t *testing.T, c rueidis.Client) {
 // on disk, and the server holds nothing. Where the spool is full, the server drops the
 // link in the end, and a new snapshot makes it good.
 func TestReplica_spool(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		spool int64
 		says  string
@@ -69,6 +70,7 @@ func TestReplica_spool(t *testing.T) {
 		"full":    {2 << 20, "the spool is full", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := primary(t, "--repl-backlog-size", "16kb")
 			c := clientOf(t, s)
 			fillStrings(t, c, 1000)

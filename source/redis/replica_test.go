@@ -136,6 +136,7 @@ func worldOf(t *testing.T, s *testserver.Server) map[string]aRow {
 }
 
 func TestReplica_conformance(t *testing.T) {
+	t.Parallel()
 	s := primary(t)
 	fillStrings(t, clientOf(t, s), 12_345)
 	sourcetest.Run(t, sourcetest.Fixture{
@@ -185,6 +186,7 @@ func TestReplica_changes(t *testing.T) {
 // TestReplica_lost: what cannot be told key by key, and a history that is gone,
 // starts a new snapshot.
 func TestReplica_lost(t *testing.T) {
+	t.Parallel()
 	s := primary(t, "--repl-backlog-size", "16kb")
 	c := clientOf(t, s)
 	for _, tt := range []struct {
@@ -278,6 +280,7 @@ func TestReplica_refused(t *testing.T) {
 // TestReplica_leastPrivilege: the documented user reads as a replica, and nothing
 // that it does is refused.
 func TestReplica_leastPrivilege(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/permissions.md")
 	if err != nil {
 		t.Fatal(err)
@@ -327,6 +330,7 @@ func TestReplica_leastPrivilege(t *testing.T) {
 // TestReplica_random follows a writer of everything through cuts of the network,
 // and compares when it stops.
 func TestReplica_random(t *testing.T) {
+	t.Parallel()
 	s := primary(t, "--maxmemory-policy", "allkeys-random", "--repl-backlog-size", "10mb")
 	proxy := proxyTo(t, s)
 	everything := func(o *Options) { o.Replica, o.AllDatabases, o.PublishInterval = true, true, 20*time.Millisecond }
@@ -390,6 +394,7 @@ func TestReplica_random(t *testing.T) {
 
 // TestReplica_transaction: what a transaction changed is published at once.
 func TestReplica_transaction(t *testing.T) {
+	t.Parallel()
 	s := primary(t)
 	c := clientOf(t, s)
 	src := sourceOf(t, s, replica, func(o *Options) { o.Follow, o.PublishInterval = true, 5*time.Millisecond })
@@ -436,6 +441,7 @@ func TestReplica_transaction(t *testing.T) {
 // TestReplica_failover: a replica that takes over goes on with the history, unless
 // rows show writes that it has never had, or may.
 func TestReplica_failover(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name        string
 		ahead, over bool
@@ -508,6 +514,7 @@ func TestReplica_failover(t *testing.T) {
 // TestReplica_auto: auto takes the replica for a sync that follows and behind a run
 // that was one, where the server permits it.
 func TestReplica_auto(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{
 		ACL:  []string{"default on nopass ~* &* +@all", "plain on >pw ~* &* +@all -psync"},
 		Args: []string{"--notify-keyspace-events", "KEA"},

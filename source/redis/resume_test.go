@@ -24,6 +24,7 @@ func fillStrings(tb testing.TB, c rueidis.Client, n int) {
 }
 
 func TestReader_Next_resumed(t *testing.T) {
+	t.Parallel()
 	s := testserver.Redis(t, testserver.Options{})
 	c := clientOf(t, s)
 	fillStrings(t, c, 12_345)

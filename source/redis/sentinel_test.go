@@ -36,6 +36,7 @@ func groupOf(tb testing.TB, g *testserver.Group, change ...func(*Options)) *Sour
 // A reading of a snapshot that a failover interrupts goes on with who takes over, from
 // the beginning; one of changes goes on where it was.
 func TestSentinel_failover(t *testing.T) {
+	t.Parallel()
 	g := testserver.RedisSentinel(t, testserver.SentinelOptions{Replicas: 2})
 	was := g.Servers()[0]
 	fillStrings(t, clientOf(t, was), 20_000)
@@ -106,6 +107,7 @@ func TestSentinel_failover(t *testing.T) {
 
 // Followers go on through a failover, in both ways of following.
 func TestSentinel_follow(t *testing.T) {
+	t.Parallel()
 	g := testserver.RedisSentinel(t, testserver.SentinelOptions{Server: testserver.Options{Args: []string{"--notify-keyspace-events", "KEA"}}})
 	fill(t, clientOf(t, g.Servers()[0]), []string{"SET", "before", "1"})
 	var all []*follower
@@ -181,6 +183,7 @@ func (f *follower) close(t *testing.T) {
 // Sentinels and servers each have their own password, and TLS. What is wrong with
 // either is said in one sentence.
 func TestSentinel_identity(t *testing.T) {
+	t.Parallel()
 	g := testserver.RedisSentinel(t, testserver.SentinelOptions{
 		Name: "game", Password: "watch", Server: testserver.Options{Password: "pw", TLS: true},
 	})
@@ -243,6 +246,7 @@ func TestSentinel_identity(t *testing.T) {
 // Whom the sentinels take for the primary is asked, and others when it is none; when
 // none of the sentinels answers any more, that may pass.
 func TestSentinel_stale(t *testing.T) {
+	t.Parallel()
 	g := testserver.RedisSentinel(t, testserver.SentinelOptions{})
 	src := groupOf(t, g)
 	sentinels := src.options.Sentinel.Addresses

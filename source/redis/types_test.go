@@ -76,6 +76,7 @@ func fillTyped(t *testing.T, c rueidis.Client) {
 // JSON documents and time series are read by their own commands, in every way of
 // reading, the first time and when the shapes of keys are known.
 func TestReader_Next_modules(t *testing.T) {
+	t.Parallel()
 	s := serverWithTypes(t, testserver.Options{ACL: []string{"default on nopass ~* &* +@all", "reader on >pw ~* &* +@all -dump -memory -watch"}})
 	fillTyped(t, clientOf(t, s))
 	for name, change := range map[string]func(*Options){
