@@ -128,6 +128,21 @@ func (l *lookout) sessions(ctx context.Context, v *view) ([]*session, error) {
 	return all, nil
 }
 
+// prepare looks at a cluster and makes the plan for what its primaries tell. Their
+// sessions are closed.
+func (l *lookout) prepare(ctx context.Context) (*view, []*session, error) {
+	v, err := l.settled(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	sessions, err := l.sessions(ctx, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	closeAll(sessions)
+	return v, sessions, l.source.prepare(sessions)
+}
+
 func closeAll(sessions []*session) {
 	for _, ss := range sessions {
 		ss.close()

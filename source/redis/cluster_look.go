@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -108,6 +109,7 @@ func (l *lookout) look(ctx context.Context) (*view, error) {
 		}
 		if len(unasked) == 0 {
 			l.source.roster.set(m, l.source)
+			l.retain(l.source.seeds())
 			return viewOf(m), nil
 		}
 		more, err := l.askAll(ctx, unasked)
@@ -273,6 +275,19 @@ func (l *lookout) drop(address string) {
 	l.mu.Unlock()
 	if c != nil {
 		c.close()
+	}
+}
+
+// retain ends the connections to all but some nodes: who has left the cluster closes
+// its end alone.
+func (l *lookout) retain(nodes []*node) {
+	l.mu.Lock()
+	addresses := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	for _, address := range addresses {
+		if !slices.ContainsFunc(nodes, func(n *node) bool { return n.address == address }) {
+			l.drop(address)
+		}
 	}
 }
 

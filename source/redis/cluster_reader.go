@@ -48,16 +48,8 @@ func (s *Source) openCluster(ctx context.Context, from row.Position) (_ source.R
 			l.close()
 		}
 	}()
-	v, err := l.settled(ctx)
+	v, _, err := l.prepare(ctx)
 	if err != nil {
-		return nil, err
-	}
-	sessions, err := l.sessions(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	closeAll(sessions)
-	if err := s.prepare(sessions); err != nil {
 		return nil, err
 	}
 	c := &clusterReader{source: s, lookout: l, marks: newMarks(), notices: newNotices(s.options.Logger, s.options.LogKeys)}

@@ -86,16 +86,8 @@ func (s *Source) openClusterReplica(ctx context.Context, from row.Position) (_ s
 			_ = c.Close()
 		}
 	}()
-	v, err := c.lookout.settled(ctx)
+	v, sessions, err := c.lookout.prepare(ctx)
 	if err != nil {
-		return nil, err
-	}
-	sessions, err := c.lookout.sessions(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	closeAll(sessions)
-	if err := s.prepare(sessions); err != nil {
 		return nil, err
 	}
 	for _, ss := range sessions {

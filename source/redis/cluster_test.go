@@ -214,6 +214,18 @@ func TestCluster_Next_resharding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lookout := src.newLookout()
+	defer lookout.close()
+	look := func() (connected bool) {
+		t.Helper()
+		if _, err := lookout.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return lookout.conns[added.Address()] != nil
+	}
+	if !look() {
+		t.Error("a node that was added is not asked")
+	}
 	if err := c.Move(t.Context(), 0, 99, added); err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +240,9 @@ func TestCluster_Next_resharding(t *testing.T) {
 	}
 	if err := c.Remove(t.Context(), added); err != nil {
 		t.Fatal(err)
+	}
+	if look() {
+		t.Error("the connection to a node that has left is kept")
 	}
 	log.Reset()
 	again = readAll(t, src, again.last.After)

@@ -81,13 +81,12 @@ func (s *Source) Tables(ctx context.Context) ([]*row.Table, error) {
 		return s.plan.Tables(), err
 	}
 	ss.close()
-	sessions, err := s.primaries(ctx)
-	if err != nil {
+	l := s.newLookout()
+	defer l.close()
+	if _, _, err := l.prepare(ctx); err != nil {
 		return nil, err
 	}
-	defer closeAll(sessions)
-	err = s.prepare(sessions)
-	return s.plan.Tables(), err
+	return s.plan.Tables(), nil
 }
 
 // connect makes a session with a node, of no cluster, that is ready to be read.
