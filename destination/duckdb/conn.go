@@ -39,6 +39,10 @@ func connect(settings map[string]string) (*conn, error) {
 		c.close()
 		return nil, errors.New("DuckDB takes no connection")
 	}
+	if err := c.registerEach(); err != nil {
+		c.close()
+		return nil, err
+	}
 	return c, nil
 }
 

@@ -131,13 +131,13 @@ func (d *Destination) loadPublished(ctx context.Context, t *preparedTable) error
 	scanned := make(chan error, 1)
 	go func() {
 		defer close(read)
-		scanned <- d.scan(ctx, t.Name, live(t.Table, ""), r, func(c *chunk) error {
+		_, err := d.each(ctx, t.Name, r.columns, live(t.Table, ""), func(c *chunk) {
 			p := <-free
 			p.keys = r.appendKeys(p.keys[:0], c)
 			p.contents = r.appendContents(p.contents[:0], c)
 			read <- p
-			return nil
 		})
+		scanned <- err
 	}()
 	for p := range read {
 		t.index.touch(p.keys)
