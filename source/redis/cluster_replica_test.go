@@ -303,8 +303,9 @@ func TestClusterReplica_weather(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Log("seed ", seed)
 	log := slog.New(slog.NewTextHandler(testLog{t}, nil))
+	known := c.Nodes()[1].Server
 	f := &clusterFollower{mirror: &mirror{}, source: func() *Source {
-		return sourceOf(t, c.Nodes()[1].Server, replica, fast, func(o *Options) { o.Logger = log })
+		return sourceOf(t, known, replica, fast, func(o *Options) { o.Logger = log })
 	}}
 	var added *testserver.Node
 	for i, weather := range []struct {
