@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,9 +169,9 @@ func TestRun_retryBreaks(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{server: "one", batches: keys(4, 5, "a")}
 				s.batches[0].closes, s.batches[1].closes = row.None, row.None
-				broken := true
+				var mended atomic.Bool
 				s.before = func(delivered int) error {
-					if broken && delivered%2 == 0 && delivered == 2*len(s.opened) {
+					if !mended.Load() && delivered%2 == 0 && delivered == 2*len(s.opened) {
 						time.Sleep(tt.lasts)
 						return outage{}
 					}
@@ -188,7 +189,7 @@ func TestRun_retryBreaks(t *testing.T) {
 				// One that follows goes on for as long as it takes.
 				s.opened, s.delivered = nil, 0
 				o.RetryFor = 1000 * time.Hour
-				time.AfterFunc(20*time.Hour, func() { broken = false })
+				time.AfterFunc(20*time.Hour, func() { mended.Store(true) })
 				if sum := run(t, o, nil); sum.Retries < 15 || sum.Counts != (destination.Counts{New: 20}) {
 					t.Errorf("got %+v", sum)
 				}
