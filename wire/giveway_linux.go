@@ -4,11 +4,14 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // GiveWay lowers the scheduling priority of this process to that of nice(1), if
-// it is higher: where keylift runs on the server's own machine, the server and
-// its clients come first. On another machine it changes little.
+// it is higher, and lets no thread of it that wakes interrupt others (SCHED_BATCH,
+// sched(7)): where keylift runs on the server's own machine, the server and its
+// clients come first. On another machine it changes little.
 func GiveWay() {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -22,6 +25,10 @@ func GiveWay() {
 		}
 		if priority, err := syscall.Getpriority(syscall.PRIO_PROCESS, id); err == nil && 20-priority < niceness {
 			_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, niceness)
+		}
+		if policy, err := unix.SchedGetAttr(id, 0); err == nil && policy.Policy == unix.SCHED_NORMAL {
+			policy.Policy = unix.SCHED_BATCH
+			_ = unix.SchedSetAttr(id, policy, 0)
 		}
 	}
 }

@@ -38,8 +38,12 @@ func TestGiveWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, fields, _ := bytes.Cut(stat, []byte(") "))
-		if nice := strings.Fields(string(fields))[16]; nice < "10" || len(nice) < 2 {
+		words := strings.Fields(string(fields)) // of proc(5), from the third
+		if nice := words[16]; nice < "10" || len(nice) < 2 {
 			t.Errorf("thread %s has niceness %s", task.Name(), nice)
+		}
+		if policy := words[38]; policy != "3" {
+			t.Errorf("thread %s has scheduling policy %s, want 3, SCHED_BATCH", task.Name(), policy)
 		}
 	}
 }
